@@ -1,0 +1,200 @@
+"""One class per failure: what happened, what to do next, which runbook page, and its own exit code.
+
+SlipwayError
+├── UsageError            2   the command line makes no sense
+├── Interrupted         130   Ctrl-C
+├── artifact: UnknownDigest 10, NotADigest 11, Tampered 12, Unsigned 13, WrongSignature 14, Quarantined 15, PatchDoesNotApply 16, BuildFailed 17
+├── configuration: BadPolicy 20, BadScenario 21
+├── rollout: RolloutInProgress 30, NoRollout 31, Frozen 32, Aborted 33, NothingToRollBackTo 34, NotUp 35
+├── world: PortTaken 40, NeverReady 41, EdgeRefused 42, DatabaseFailed 43, TelemetryLost 44, MachineLacks 45, SmokeFailed 46
+├── ledger: LedgerDamaged 50
+└── drill: DrillFailed 60, DrillInvalid 61
+"""
+
+from __future__ import annotations
+
+
+class SlipwayError(Exception):
+    """Base of every failure that a user can meet.
+
+    `remedy` is the next step as a sentence with a command; `runbook` a page below runbooks/.
+    """
+
+    exit_code = 1
+    runbook = "README.md"
+    remedy = ""
+
+    def __init__(self, what: str, *, remedy: str | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        if remedy is not None:
+            self.remedy = remedy
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "error": type(self).__name__,
+            "what": self.what,
+            "remedy": self.remedy,
+            "runbook": f"runbooks/{self.runbook}",
+            "exit_code": self.exit_code,
+        }
+
+
+class UsageError(SlipwayError):
+    exit_code = 2
+    remedy = "See `release --help`."
+
+
+class Interrupted(SlipwayError):
+    exit_code = 130
+    runbook = "rollback.md"
+    remedy = "Nothing is left half done: `make status` shows what runs."
+
+
+class UnknownDigest(SlipwayError):
+    exit_code = 10
+    runbook = "artifact-refused.md"
+    remedy = "`release build` makes a release of this tree and prints its digest."
+
+
+class NotADigest(SlipwayError):
+    exit_code = 11
+    runbook = "artifact-refused.md"
+    remedy = "Name a release by its digest, `sha256:` and 64 hex digits: a tag can be moved. `release history` lists them."
+
+
+class Tampered(SlipwayError):
+    exit_code = 12
+    runbook = "artifact-refused.md"
+    remedy = "Do not run it. Build it again with `release build` and compare the digests."
+
+
+class Unsigned(SlipwayError):
+    exit_code = 13
+    runbook = "artifact-refused.md"
+    remedy = "Only `release build` signs. Build it again from its source."
+
+
+class WrongSignature(SlipwayError):
+    exit_code = 14
+    runbook = "artifact-refused.md"
+    remedy = "It was signed with a key that this machine does not trust. Build it again from its source."
+
+
+class Quarantined(SlipwayError):
+    exit_code = 15
+    runbook = "quarantine.md"
+    remedy = "Find the root cause, then `release quarantine --lift DIGEST --cause TEXT`."
+
+
+class PatchDoesNotApply(SlipwayError):
+    exit_code = 16
+    runbook = "drills.md"
+    remedy = "Edit the code and write it anew: `git diff > PATCH`."
+
+
+class BuildFailed(SlipwayError):
+    exit_code = 17
+    runbook = "artifact-refused.md"
+
+
+class BadPolicy(SlipwayError):
+    exit_code = 20
+    runbook = "policy.md"
+    remedy = "Mend the named field; the comments in pipeline/policy.yaml say what each means."
+
+
+class BadScenario(SlipwayError):
+    exit_code = 21
+    runbook = "drills.md"
+    remedy = "Mend the named field; drills/scenarios/bad-release.yaml is the commented example."
+
+
+class RolloutInProgress(SlipwayError):
+    exit_code = 30
+    runbook = "rollout.md"
+    remedy = "Wait for it, or end it with `release abort --reason TEXT`; `release status` shows it."
+
+
+class NoRollout(SlipwayError):
+    exit_code = 31
+    runbook = "rollout.md"
+    remedy = "`release deploy DIGEST --reason TEXT` starts one; `release rollback` takes back one that has ended."
+
+
+class Frozen(SlipwayError):
+    exit_code = 32
+    runbook = "rollout.md"
+    remedy = "When the cause is known, `release unfreeze --reason TEXT`."
+
+
+class Aborted(SlipwayError):
+    exit_code = 33
+    runbook = "rollout.md"
+    remedy = "Users are back on the baseline. `release history` shows the evidence."
+
+
+class NothingToRollBackTo(SlipwayError):
+    exit_code = 34
+    runbook = "rollback.md"
+    remedy = "`release status` lists the releases that are warm; name one with `release rollback --to DIGEST`."
+
+
+class NotUp(SlipwayError):
+    exit_code = 35
+    remedy = "`make up` starts the store."
+
+
+class PortTaken(SlipwayError):
+    exit_code = 40
+    runbook = "setup.md"
+    remedy = "Choose another: `make up PORT=8081`."
+
+
+class NeverReady(SlipwayError):
+    exit_code = 41
+    runbook = "rollout.md"
+
+
+class SmokeFailed(SlipwayError):
+    exit_code = 46
+    runbook = "rollout.md"
+
+
+class EdgeRefused(SlipwayError):
+    exit_code = 42
+    runbook = "edge.md"
+    remedy = "Envoy keeps the last split that it accepted. `release status` shows it; `make down && make up` starts a new edge."
+
+
+class DatabaseFailed(SlipwayError):
+    exit_code = 43
+    runbook = "database.md"
+
+
+class TelemetryLost(SlipwayError):
+    exit_code = 44
+    runbook = "edge.md"
+
+
+class MachineLacks(SlipwayError):
+    exit_code = 45
+    runbook = "setup.md"
+
+
+class LedgerDamaged(SlipwayError):
+    exit_code = 50
+    runbook = "ledger.md"
+    remedy = "`release ledger repair --reason TEXT` sets the damaged part aside and goes on from the last good entry. `release rollback` and `release abort` do so by themselves."
+
+
+class DrillFailed(SlipwayError):
+    exit_code = 60
+    runbook = "drills.md"
+    remedy = "The report lists each check: wanted, measured, held."
+
+
+class DrillInvalid(SlipwayError):
+    exit_code = 61
+    runbook = "drills.md"
+    remedy = "The fault did not show to users, so the drill proves nothing. Mend the patch or the load."

@@ -1,0 +1,102 @@
+"""What a rollout may do: frozen values read from policy.yaml. Nothing here acts."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from release.errors import BadPolicy
+from release.yamlfile import Frozen, load
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+Wait = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class Indicator(Frozen):
+    """One service level indicator: what share of answers is bad, and how the gate compares two lanes by it.
+
+    Healthy means p_canary <= relative * p_baseline + tolerance. Before traffic goes to share x the gate wants proof of
+    p_canary < relative * p_baseline + budget / x. Source: docs in gate.py.
+    """
+
+    slo_bad_share: Share
+    capital: Annotated[float, Field(gt=0, le=1)]
+    relative: Annotated[float, Field(ge=1, le=10)]
+    tolerance: Share
+    budget: Share
+
+
+class Indicators(Frozen):
+    failures: Indicator
+    slow: Indicator
+
+    @model_validator(mode="after")
+    def _capital_is_one(self) -> Indicators:
+        total = sum(indicator.capital for _, indicator in self)
+        if abs(total - 1) > 1e-9:
+            raise ValueError(f"the capitals of all indicators must sum to 1, these sum to {total:g}")
+        return self
+
+
+class GatePolicy(Frozen):
+    false_alarm_share: Annotated[float, Field(gt=0, le=0.2)]
+    missed_limit_share: Annotated[float, Field(gt=0, le=0.2)]
+    slow_ms: Annotated[int, Field(ge=1, le=5000)]
+    block_s: Wait
+    block_requests: Annotated[int, Field(ge=1)]
+    block_canary_requests: Annotated[int, Field(ge=1)]
+    indicators: Indicators
+
+
+class Step(Frozen):
+    weight_pct: Annotated[int, Field(ge=1, le=100)]
+    bake_s: Seconds
+    hold_max_s: Wait
+
+    @model_validator(mode="after")
+    def _bake_fits(self) -> Step:
+        if self.bake_s >= self.hold_max_s:
+            raise ValueError(f"hold_max_s ({self.hold_max_s:g}) must be longer than bake_s ({self.bake_s:g})")
+        return self
+
+
+class Limits(Frozen):
+    """Bounds of every wait. Units last."""
+
+    start_s: Wait
+    smoke_s: Wait
+    drain_s: Wait
+    stop_s: Wait
+    telemetry_silence_s: Wait
+    hang_s: Wait
+
+
+class RuntimePolicy(Frozen):
+    instances: Annotated[int, Field(ge=1, le=8)]
+    pinned_releases: Annotated[int, Field(ge=1, le=5)]
+    warm_up_requests: Annotated[int, Field(ge=0, le=10_000)]
+
+
+class Policy(Frozen):
+    gate: GatePolicy
+    steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=20)]
+    limits: Limits
+    runtime: RuntimePolicy
+
+    @model_validator(mode="after")
+    def _steps_climb_to_everyone(self) -> Policy:
+        weights = [step.weight_pct for step in self.steps]
+        if any(low >= high for low, high in pairwise(weights)):
+            raise ValueError(f"steps: weights must grow from step to step, these are {weights}")
+        if weights[-1] != 100:
+            raise ValueError(f"steps: the last weight must be 100, it is {weights[-1]}")
+        return self
+
+
+def read(path: Path) -> Policy:
+    """Raises BadPolicy with file, line, field and what is allowed."""
+    return load(path, Policy, BadPolicy)

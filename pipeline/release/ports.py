@@ -1,0 +1,99 @@
+"""What the engine asks of the world. Each port has a real adapter and an in-memory twin in adapters/."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from release.artifact import Release
+from release.telemetry import Look
+from release.traffic import Backend, Split
+
+
+class Artifacts(Protocol):
+    """Built releases with their attestations."""
+
+    def verify(self, digest: str) -> Release:
+        """Check every blob, the signature, SBOM and provenance for exactly this digest.
+
+        Raises NotADigest, UnknownDigest, Tampered, Unsigned or WrongSignature.
+        """
+        ...
+
+    def unpack(self, digest: str, into: Path) -> None:
+        """Write the artifact's files below `into`. The caller has verified it."""
+        ...
+
+
+class Runtime(Protocol):
+    """Where releases run. A release that is started stays up until stopped, also when this process ends."""
+
+    def migrate(self, release: Release) -> None:
+        """Bring the schema to the release's newest revision. Raises DatabaseFailed."""
+        ...
+
+    def start(self, release: Release) -> Backend:
+        """Start all instances and wait until each is ready. Idempotent. Raises NeverReady with the end of its log; then nothing of it runs."""
+        ...
+
+    def alive(self, digest: str) -> Backend | None:
+        """Its ports while every instance's process lives, else None. Asks neither database nor network."""
+        ...
+
+    def stop(self, digest: str) -> None:
+        """Stop all instances, bounded; kill what does not stop. Idempotent."""
+        ...
+
+    def running(self) -> Sequence[str]:
+        """Digests of which at least one process lives."""
+        ...
+
+
+@dataclass(frozen=True)
+class Ack:
+    """The edge has taken a split."""
+
+    version: str
+    took_s: float
+
+
+class Edge(Protocol):
+    """The proxy in front of all releases. It keeps serving the last split if we die."""
+
+    def ensure(self, backends: Sequence[Backend], split: Split) -> None:
+        """Run with exactly this configuration, starting the proxy where it does not run. Raises PortTaken, EdgeRefused."""
+        ...
+
+    def shift(self, backends: Sequence[Backend], split: Split) -> Ack:
+        """Change weights (and the set of backends) and wait for the acknowledgement. Raises EdgeRefused; then the old split still serves."""
+        ...
+
+    def split(self) -> Split | None:
+        """What it really serves, read back; None where it does not run."""
+        ...
+
+    def look(self) -> Look:
+        """Raises TelemetryLost."""
+        ...
+
+    def address(self) -> str:
+        """`http://127.0.0.1:PORT`. Raises NotUp."""
+        ...
+
+    def stop(self) -> None: ...
+
+
+class Smoke(Protocol):
+    def check(self, address: str, release: Release) -> Mapping[str, float]:
+        """A short journey through the edge to exactly this release at weight 0, and the warm-up: step -> milliseconds. Raises SmokeFailed."""
+        ...
+
+
+class Clock(Protocol):
+    def monotonic(self) -> float: ...
+
+    def wait(self, seconds: float) -> None:
+        """Raises Interrupted when a person asked to stop."""
+        ...
