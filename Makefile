@@ -3,21 +3,67 @@ unexport PYTHONDONTWRITEBYTECODE
 SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest -q
 S ?= bad-release
 RUNS ?= 1
-RUNTIME ?= embedded
-PORT ?= 8080
+PORT ?=
+REASON ?= make
 MEMBERS := $(wildcard api/pyproject.toml pipeline/pyproject.toml drills/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev
+.PHONY: help setup setup-dev drill drills report up down ship rollback status test unit check format locks cosign
 
 help: ## this page
-	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
+##@ Drills
+drill: setup ## ship a bad release under traffic, watch it come back [S=scenario or path] [RUNS=n]
+	@SLIPWAY_SETUP_S="$$(cat .venv/setup_s 2>/dev/null; rm -f .venv/setup_s)" $(BIN)/drill run "$(S)" --runs "$(RUNS)"
+
+drills: setup ## every scenario, the long ones too
+	@$(BIN)/drill run --all
+
+report: setup ## print the newest report
+	@$(BIN)/drill report
+
+##@ The store on this machine
+up: setup ## run the store [PORT=8080]
+	@$(BIN)/release up $(if $(PORT),--port "$(PORT)")
+
+ship: setup ## build this tree and roll it out to demo traffic [REASON=text]
+	@$(BIN)/drill traffic --env local -- $(BIN)/release deploy --env local --reason "$(REASON)"
+
+rollback: setup ## everyone back to the last good release, at once [REASON=text]
+	@$(BIN)/release rollback --reason "$(REASON)"
+
+status: setup ## what runs where
+	@$(BIN)/release status
+
+down: setup ## stop the store; its data stays
+	@$(BIN)/release down
+
+##@ Work on it
 setup: .venv/tools.stamp ## what all other targets need, into .venv (they call it themselves)
 
 setup-dev: .venv/dev.stamp
+
+test: unit ## unit tests first, then those on real PostgreSQL, Envoy and traffic
+	@$(PYTEST) -m "real and not long"
+
+unit: setup-dev ## the first gate: seconds
+	@$(PYTEST) -m "not real and not long and not cosign" -n 2
+
+check: setup-dev ## lint, format, types, levels of imports
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy api/app pipeline/release drills/drill requirements/setup.py && $(BIN)/lint-imports
+
+cosign: setup-dev ## cosign accepts what we sign and refuses what we refuse (needs cosign)
+	@$(PYTEST) -m cosign
+
+format: setup-dev
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+locks: setup-dev ## renew requirements/*.lock from the *.in files
+	@$(BIN)/python requirements/locks.py
 
 .venv/tools.stamp: requirements/bootstrap.lock requirements/tools.lock requirements/setup.py $(MEMBERS)
 	@$(PYTHON) requirements/setup.py tools

@@ -37,7 +37,9 @@ def main(purpose: str) -> None:
     run([uv, "pip", "install", "-q", "--no-deps", "--no-build-isolation", *members], env)
     for stamp in ("tools", "dev") if purpose == "dev" else ("tools",):
         (VENV / f"{stamp}.stamp").touch()
-    print(f"setup: done in {time.monotonic() - started_s:.1f} s", flush=True)
+    took_s = time.monotonic() - started_s
+    (VENV / "setup_s").write_text(f"{took_s:.1f}")  # `make drill` reports it once
+    print(f"setup: done in {took_s:.1f} s", flush=True)
 
 
 def lock(name: str) -> str:

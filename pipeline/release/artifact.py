@@ -1,23 +1,150 @@
-"""What a release is: one digest, where it came from, which schema it runs on."""
+"""What a release is: one digest, where it came from, which schema it runs on; and the documents that say so.
+
+An artifact is an OCI image manifest (its sha256 is the digest) with one configuration and one layer. What is attested
+about it hangs on it as OCI 1.1 referrers: manifests whose `subject` it is and whose layer is one Sigstore bundle.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Literal, TypeVar
 
-from release.errors import NotADigest
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from release.errors import BuildFailed, NotADigest, SlipwayError, Tampered
 
 MEDIA_TYPE = "application/vnd.slipway.release.v1+json"
+CONFIG_TYPE = "application/vnd.slipway.release.config.v1+json"
+LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
+MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
+BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
+EMPTY = b"{}"  # OCI's word for "this manifest needs no configuration"
+
+LOCK = "requirements/api.lock"
+SCHEMA = "db/schema.json"
+ROOTS = ("api/app", "db", LOCK)  # all that ships
+
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class Release:
-    """A verified artifact. `revision` is the git commit, with `+patch-<hex8>` or `+dirty` where the tree differed from it."""
+    """A verified artifact. `revision` is the git commit, with `+dirty` where the tree differed from it and `+patch-<hex8>` for a patch."""
 
     digest: str
     revision: str
     runs_on: tuple[str, ...]  # schema revisions, oldest first; the last one is what its own migrations lead to
+
+
+@dataclass(frozen=True)
+class File:
+    """One released file. `path` is relative to the checkout, with slashes."""
+
+    path: str
+    data: bytes
+    executable: bool = False
+
+
+class Kind(Enum):
+    """What is attested about a release. The value is the word for people."""
+
+    SIGNATURE = "signature"
+    SBOM = "SBOM"
+    PROVENANCE = "provenance"
+
+    @property
+    def predicate_type(self) -> str | None:
+        """The type of the in-toto statement; None for the signature, which is over the manifest itself."""
+        return PREDICATE_TYPES.get(self)
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """How a referrer says what it holds: a hint to find it by, never a proof."""
+        if self.predicate_type is None:
+            return {"dev.sigstore.bundle.content": "message-signature"}
+        return {"dev.sigstore.bundle.content": "dsse-envelope", "dev.sigstore.bundle.predicateType": self.predicate_type}
+
+
+PREDICATE_TYPES = {Kind.SBOM: "https://cyclonedx.org/bom", Kind.PROVENANCE: "https://slsa.dev/provenance/v1"}
+
+
+class Document(BaseModel):
+    """Base of every JSON document of an artifact: exact types, unknown fields refused, camelCase outside."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, alias_generator=to_camel, populate_by_name=True)
+
+
+class Descriptor(Document):
+    """A blob by digest and size. Other tools may annotate it, so their fields are kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+    media_type: str
+    digest: str = Field(pattern=f"^{DIGEST.pattern}$")
+    size: int = Field(ge=0)
+    artifact_type: str | None = None
+
+
+class Manifest(Document):
+    schema_version: Literal[2] = 2
+    media_type: Literal["application/vnd.oci.image.manifest.v1+json"] = "application/vnd.oci.image.manifest.v1+json"
+    artifact_type: str
+    config: Descriptor
+    layers: tuple[Descriptor, ...]
+    subject: Descriptor | None = None
+    annotations: Mapping[str, str] | None = None
+
+
+class Index(Document):
+    """Everything in the store: releases and what is attested about them."""
+
+    model_config = ConfigDict(extra="allow")
+
+    schema_version: Literal[2] = 2
+    media_type: Literal["application/vnd.oci.image.index.v1+json"] = "application/vnd.oci.image.index.v1+json"
+    manifests: tuple[Descriptor, ...]
+
+
+class Config(Document):
+    """The part of an artifact that the engine reads without unpacking it."""
+
+    model_config = ConfigDict(alias_generator=None)
+
+    revision: str = Field(min_length=1)
+    runs_on: tuple[str, ...] = Field(min_length=1)
+
+
+class SchemaWindow(Document):
+    """db/schema.json: the schema revisions that this code runs on, oldest first, ending with what its migrations lead to."""
+
+    model_config = ConfigDict(alias_generator=None, extra="ignore")
+
+    head: str = Field(min_length=1)
+    runs_on: tuple[str, ...] = Field(min_length=1)
+
+
+class Subject(Document):
+    name: str
+    digest: Mapping[str, str]
+
+
+class Statement(Document):
+    """in-toto Statement v1: a predicate about a subject. https://in-toto.io/Statement/v1"""
+
+    type: Literal["https://in-toto.io/Statement/v1"] = Field(default="https://in-toto.io/Statement/v1", alias="_type")
+    subject: tuple[Subject, ...]
+    predicate_type: str
+    predicate: Mapping[str, Any]
+
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def checked(digest: str) -> str:
@@ -25,3 +152,86 @@ def checked(digest: str) -> str:
     if not DIGEST.fullmatch(digest):
         raise NotADigest(f"{digest!r} is not a digest.")
     return digest
+
+
+def digest_of(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def encode(document: BaseModel) -> bytes:
+    """The one way a document is written, so that the same document always has the same digest."""
+    tree = document.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return json.dumps(tree, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def decode(data: bytes, model: type[Model], name: str, error: type[SlipwayError] = Tampered) -> Model:
+    """Raises `error` naming the first field that is wrong."""
+    try:
+        return model.model_validate_json(data)
+    except ValidationError as problem:
+        first = problem.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "all of it"
+        raise error(f"{name} is not what it should be: {where}: {first['msg']}.") from problem
+
+
+def is_released(path: str) -> bool:
+    """Does this file ship? Tests do not."""
+    inside = any(path == root or path.startswith(f"{root}/") for root in ROOTS)
+    return inside and "tests" not in path.split("/")
+
+
+def lock_of(files: Iterable[File]) -> bytes:
+    """What the release's dependencies are pinned by; empty where it has no lock."""
+    return next((file.data for file in files if file.path == LOCK), b"")
+
+
+def config(files: Iterable[File], revision: str) -> Config:
+    """Raises BuildFailed when the tree lacks its lock or its schema window."""
+    shipped = {file.path: file.data for file in files}
+    for needed in (LOCK, SCHEMA):
+        if needed not in shipped:
+            raise BuildFailed(f"{needed} is missing.", remedy=f"Restore it: `git checkout HEAD -- {needed}`.")
+    window = decode(shipped[SCHEMA], SchemaWindow, SCHEMA, BuildFailed)
+    if window.runs_on[-1] != window.head:
+        raise BuildFailed(f"{SCHEMA} ends runs_on with {window.runs_on[-1]!r}, but its head is {window.head!r}.")
+    return Config(revision=revision, runs_on=window.runs_on)
+
+
+def descriptor(media_type: str, data: bytes, artifact_type: str | None = None) -> Descriptor:
+    return Descriptor(media_type=media_type, digest=digest_of(data), size=len(data), artifact_type=artifact_type)
+
+
+def manifest(config_data: bytes, layer: bytes) -> Manifest:
+    return Manifest(artifact_type=MEDIA_TYPE, config=descriptor(CONFIG_TYPE, config_data), layers=(descriptor(LAYER_TYPE, layer),))
+
+
+def referrer(subject: bytes, kind: Kind, bundle: bytes) -> Manifest:
+    """The manifest that hangs a Sigstore bundle on the release whose manifest is `subject`."""
+    return Manifest(
+        artifact_type=BUNDLE_TYPE,
+        config=descriptor(EMPTY_TYPE, EMPTY),
+        layers=(descriptor(BUNDLE_TYPE, bundle),),
+        subject=descriptor(MANIFEST_TYPE, subject),
+        annotations=kind.annotations,
+    )
+
+
+def check_manifest(found: Manifest, name: str, artifact_type: str, config_type: str, layer_type: str) -> None:
+    """Raises Tampered unless a manifest has exactly these types and exactly one layer."""
+    types = (found.artifact_type, found.config.media_type, *(layer.media_type for layer in found.layers))
+    if types != (artifact_type, config_type, layer_type):
+        raise Tampered(f"{name} has the media types {', '.join(types)}; expected are {artifact_type}, {config_type}, {layer_type}.")
+
+
+def statement(kind: Kind, digest: str, predicate: Mapping[str, Any]) -> Statement:
+    subject = Subject(name="slipway", digest={"sha256": digest.removeprefix("sha256:")})
+    return Statement(subject=(subject,), predicate_type=kind.predicate_type or "", predicate=predicate)
+
+
+def check_statement(found: Statement, kind: Kind, digest: str) -> None:
+    """Raises Tampered unless the statement is of this kind and about exactly this digest."""
+    if found.predicate_type != kind.predicate_type:
+        raise Tampered(f"The {kind.value} of {digest} has the predicate type {found.predicate_type}, not {kind.predicate_type}.")
+    subjects = [f"{name}:{value}" for subject in found.subject for name, value in subject.digest.items()]
+    if subjects != [digest]:
+        raise Tampered(f"The {kind.value} of {digest} is about {', '.join(subjects) or 'nothing'}.")

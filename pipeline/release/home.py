@@ -37,7 +37,8 @@ class Home:
 
     @property
     def policy(self) -> Path:
-        return self.root / "pipeline" / "policy.yaml"
+        """SLIPWAY_POLICY names another file, say one per environment."""
+        return Path(os.environ.get("SLIPWAY_POLICY") or self.root / "pipeline" / "policy.yaml")
 
     @property
     def artifacts(self) -> Path:

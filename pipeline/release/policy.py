@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from release.errors import BadPolicy
 from release.yamlfile import Frozen, load
@@ -50,6 +50,13 @@ class GatePolicy(Frozen):
     block_requests: Annotated[int, Field(ge=1)]
     block_canary_requests: Annotated[int, Field(ge=1)]
     indicators: Indicators
+
+    @field_validator("slow_ms")
+    @classmethod
+    def _the_edge_can_count_it(cls, slow_ms: int) -> int:
+        if len(str(slow_ms).rstrip("0")) > 2:
+            raise ValueError("at most two digits that are not zero at the end, like 250 or 1200: the edge counts times in such steps")
+        return slow_ms
 
 
 class Step(Frozen):

@@ -35,11 +35,11 @@ class Runtime(Protocol):
         ...
 
     def start(self, release: Release) -> Backend:
-        """Start all instances and wait until each is ready. Idempotent. Raises NeverReady with the end of its log; then nothing of it runs."""
+        """Start all instances and wait until each is ready. Idempotent; starts what is missing. Raises NeverReady with the end of its log; then nothing of it runs."""
         ...
 
     def alive(self, digest: str) -> Backend | None:
-        """Its ports while every instance's process lives, else None. Asks neither database nor network."""
+        """The ports of those of its instances that live and were ready, None where there is none. Asks neither database nor network."""
         ...
 
     def stop(self, digest: str) -> None:

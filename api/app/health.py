@@ -1,0 +1,58 @@
+"""What the runtime asks of an instance: does it live, may it get requests, what is it, how does it do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
+from sqlalchemy import text
+
+from app.database import Transaction
+from app.problems import DatabaseAway, InternalError, Overloaded, WrongSchema, documented
+
+RUNS_ON = frozenset(json.loads((Path(__file__).parents[2] / "db" / "schema.json").read_text())["runs_on"])
+
+router = APIRouter(tags=["operation"])
+
+
+class State(BaseModel):
+    state: str
+
+
+class Version(BaseModel):
+    digest: str
+    revision: str
+
+
+@router.get("/livez")
+async def livez() -> State:
+    """The process answers. It asks nothing else, so a database that is away does not get every instance restarted."""
+    return State(state="alive")
+
+
+@router.get("/readyz", responses=documented(InternalError, DatabaseAway, Overloaded, WrongSchema))
+async def readyz(transaction: Transaction) -> State:
+    """The database answers, and its schema is one that this release runs on."""
+    schema = await _schema_revision(transaction)
+    if schema not in RUNS_ON:
+        raise WrongSchema(f"The database is at schema {schema or 'none'}; this release runs on {', '.join(sorted(RUNS_ON))}.")
+    return State(state="ready")
+
+
+@router.get("/version")
+async def version(request: Request) -> Version:
+    settings = request.app.state.settings
+    return Version(digest=settings.digest, revision=settings.revision)
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {CONTENT_TYPE_LATEST: {"schema": {"type": "string"}}}}})
+async def metrics() -> Response:
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _schema_revision(transaction: Transaction) -> str | None:
+    migrated = await transaction.scalar(text("SELECT to_regclass('alembic_version') IS NOT NULL"))
+    return str(await transaction.scalar(text("SELECT version_num FROM alembic_version"))) if migrated else None

@@ -1,0 +1,80 @@
+"""The tables as this release knows them. `alembic check` holds them against the migrations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Row,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+)
+
+AnyRow = Row[*tuple[Any, ...]]
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
+
+products = Table(
+    "products",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("price_cents", BigInteger, nullable=False),
+    Column("tax_class", Text, nullable=False),
+    CheckConstraint("price_cents > 0", name="price_positive"),
+    CheckConstraint("tax_class IN ('standard', 'reduced')", name="tax_class_known"),
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("id", Uuid, primary_key=True, server_default=func.gen_random_uuid()),
+    Column("client_id", Text, nullable=False),
+    Column("idempotency_key", Text, nullable=False),
+    Column("request_hash", Text, nullable=False),
+    Column("country", Text, nullable=False),
+    Column("coupon", Text),
+    Column("currency", Text, nullable=False),
+    Column("discount_cents", BigInteger, nullable=False),
+    Column("net_cents", BigInteger, nullable=False),
+    Column("tax_cents", BigInteger, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    UniqueConstraint("client_id", "idempotency_key"),
+    CheckConstraint("discount_cents >= 0 AND net_cents >= 0 AND tax_cents >= 0", name="amounts_not_negative"),
+    Index("orders_newest_first", "client_id", "created_at", "id"),
+)
+
+order_lines = Table(
+    "order_lines",
+    metadata,
+    Column("order_id", Uuid, ForeignKey("orders.id", ondelete="CASCADE"), primary_key=True),
+    Column("line_number", SmallInteger, primary_key=True, autoincrement=False),
+    Column("product_id", Integer, ForeignKey("products.id"), nullable=False),
+    Column("quantity", Integer, nullable=False),
+    Column("unit_price_cents", BigInteger, nullable=False),
+    Column("discount_cents", BigInteger, nullable=False),
+    Column("net_cents", BigInteger, nullable=False),
+    Column("tax_cents", BigInteger, nullable=False),
+    CheckConstraint("quantity > 0", name="quantity_positive"),
+    CheckConstraint("discount_cents >= 0 AND net_cents >= 0 AND tax_cents >= 0", name="amounts_not_negative"),
+)

@@ -1,0 +1,31 @@
+"""The running store against its own OpenAPI document: examples, coverage, fuzzing, stateful."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+PHASES = "examples,coverage,fuzzing,stateful"
+
+
+@pytest.mark.real
+def test_nothing_found(database: Any, serve: Callable[..., str], tmp_path: Path) -> None:
+    seed = os.environ.get("SCHEMATHESIS_SEED") or str(random.randrange(2**32))
+    print(f"again with SCHEMATHESIS_SEED={seed}")
+    address = serve(database.url)
+    words = ["run", f"{address}/openapi.json", "--phases", PHASES, "--seed", seed, "--max-examples", "60", "--max-time", "20", "--no-color"]
+    argv = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), *words, "--generation-database", "none"]
+    done = subprocess.run(argv, check=False, capture_output=True, text=True, cwd=tmp_path, timeout=200)
+    assert done.returncode == 0, f"seed {seed}\n{done.stdout[-6000:]}{done.stderr[-2000:]}"
+    for phase in PHASES.split(","):
+        assert f"✅ {phase.capitalize()}" in done.stdout
+    assert int(database.sql("SELECT count(*) FROM orders")) > 0  # it got as far as real orders
+    print(done.stdout[-1500:])

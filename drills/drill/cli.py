@@ -1,0 +1,155 @@
+"""The command `drill`: real faults, real traffic, measured times."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from rich.table import Table
+
+from drill import sandbox, scenario
+from drill.report import render
+from drill.scenario import Drill
+from release.errors import DrillFailed, DrillInvalid, UsageError
+from release.home import Home
+from release.say import Commands, env_option, err, json_option, out
+from release.say import as_json as print_json
+
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+
+@click.group(cls=Commands, context_settings=SETTINGS)
+def main() -> None:
+    """Rehearse a release that goes wrong, under real traffic, with a clock running.
+
+    \b
+    drill list                            what can be drilled
+    drill run                             the default: a release with a real bug
+    drill run slow-release --runs 5       five times, with the spread of all times
+    drill run path/to/my-scenario.yaml    your own
+    drill report                          the latest report
+
+    Exit codes: 0 every expectation and budget held · 60 one did not · 61 the drill proves nothing · 130 interrupted; others: `release --help`.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _as_ctrl_c)
+
+
+def _as_ctrl_c(number: int, frame: object) -> NoReturn:  # noqa: ARG001
+    raise KeyboardInterrupt
+
+
+@main.command(name="list")
+@json_option
+def list_(as_json: bool) -> None:
+    """The scenarios in drills/scenarios."""
+    drills = list(scenario.every(Home.find().root))
+    if as_json:
+        print_json({"scenarios": [{"name": drill.name, **drill.scenario.model_dump()} for drill in drills]})
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), show_header=False)
+    for drill in drills:
+        marks = ("the default" if drill.name == scenario.DEFAULT else "") + ("takes minutes" if drill.scenario.takes_minutes else "")
+        table.add_row(drill.name, drill.scenario.title, marks)
+    out.print(table)
+
+
+@main.command()
+@click.argument("name", metavar="[SCENARIO|PATH]", default=scenario.DEFAULT)
+@click.option("--runs", type=click.IntRange(1, 1000), default=1, show_default=True, help="Do it several times; run i uses seed + i - 1.")
+@click.option("--seed", type=click.IntRange(0), help="Another history of users. Default: the scenario's.")
+@click.option("--rate", type=click.FloatRange(1, 1000), help="Requests per second. Default: the scenario's.")
+@click.option("--keep", is_flag=True, help="Leave the store running afterwards, to look around.")
+@json_option
+def run(name: str, runs: int, seed: int | None, rate: float | None, keep: bool, as_json: bool) -> None:
+    """Run a drill and write its report.
+
+    \b
+    drill run
+    drill run slow-release --seed 7
+    drill run path/to/my-scenario.yaml --runs 10
+    """
+    from drill import runs as runner
+
+    if keep and runs > 1:
+        raise UsageError("--keep is for one run.", remedy="Leave out --runs.")
+    home = Home.find()
+    console = err if as_json else out
+    drill = _with(scenario.find(name, home.root), seed, rate)
+    runner.sweep(home, console)
+    reports = [runner.once(home, _with(drill, drill.scenario.load.seed + number, None), console, keep=keep) for number in range(runs)]
+    report = reports[0] if runs == 1 else runner.conclude(home, drill, reports, console)
+    if as_json:
+        print_json(report)
+    _exit(report)
+
+
+def _with(drill: Drill, seed: int | None, rate: float | None) -> Drill:
+    given = {"seed": seed, "rate_per_s": rate}
+    load = drill.scenario.load.model_copy(update={key: value for key, value in given.items() if value is not None})
+    return Drill(drill.name, drill.path, drill.scenario.model_copy(update={"load": load}), drill.patch)
+
+
+def _exit(report: dict[str, Any]) -> None:
+    """0, 60 or 61. The summary above has said why."""
+    codes = {"pass": 0, "fail": DrillFailed.exit_code, "invalid": DrillInvalid.exit_code}
+    sys.exit(codes[report["outcome"]])
+
+
+@main.command()
+@click.argument("name", metavar="[RUN]", required=False)
+@json_option
+def report(name: str | None, as_json: bool) -> None:
+    """Print a report again, and draw its report.md and report.html anew. Default: the latest."""
+    from drill import summary
+
+    folder = _folder(Home.find(), name)
+    found = render.read(folder)
+    render.write(found, folder)
+    if as_json:
+        print_json(found)
+    else:
+        (summary.several if "runs" in found else summary.one)(out, found, folder)
+
+
+def _folder(home: Home, name: str | None) -> Path:
+    there = sorted(path.parent.name for path in home.reports().glob("*/report.json"))
+    if name in there or (name is None and there):
+        return home.reports() / (name or there[-1])
+    if not there:
+        raise UsageError("There is no report yet.", remedy="`make drill` writes one.")
+    raise UsageError(f"There is no report {name!r}.", remedy=f"The latest are: {', '.join(there[-5:])}.")
+
+
+@main.command()
+@json_option
+def clean(as_json: bool) -> None:
+    """Stop and delete what drills left running: killed ones, and those with --keep."""
+    home = Home.find()
+    cleaned = sandbox.left(home)
+    for one in cleaned:
+        sandbox.clean(home, one)
+    if as_json:
+        print_json({"cleaned": [one.env for one in cleaned]})
+    else:
+        out.print("\n".join(f"{one.env} is gone." for one in cleaned) or "Nothing to clean up.", markup=False)
+
+
+@main.command()
+@env_option
+@click.option("--rate", type=click.FloatRange(1, 1000), default=120, show_default=True, help="Requests per second.")
+@click.option("--users", type=click.IntRange(1, 9999), default=2000, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option("--for", "for_s", type=click.FloatRange(1, 86_400), default=3600, show_default=True, help="Seconds.")
+def traffic(env: str, rate: float, users: int, seed: int, for_s: float) -> None:
+    """Send a drill's user traffic to an environment that runs, until Ctrl-C.
+
+    \b
+    drill traffic --env local --rate 200
+    """
+    from drill.stream import stream
+
+    stream(Home.find(), env, scenario.Load(rate_per_s=rate, users=users, seed=seed, max_s=for_s), out)

@@ -1,0 +1,233 @@
+"""One drill, from set-up to report. `Run.perform` reads as the story."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from drill import decisions, orders, sandbox
+from drill.checks import Facts, is_bad
+from drill.engine import ENDED, Call, Engine
+from drill.lanes import lanes
+from drill.live import Live
+from drill.machine import Machine
+from drill.orders import OrderCheck
+from drill.report.fold import Context, Report, fold
+from drill.report.render import write
+from drill.samples import ClientTotals, Response
+from drill.scenario import Drill
+from drill.times import Slo, moments, recovered, times
+from drill.traffic import Traffic
+from drill.view import View
+from release import policy as policies
+from release.adapters.postgres import Postgres
+from release.errors import Interrupted, UsageError
+from release.home import Home
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+TICK_S = 0.2
+CALM_MAX_S = 30.0  # how long the confirm window may let us wait for itself, beyond its own length
+
+
+@dataclass
+class Run:
+    """One run of a drill in an environment of its own."""
+
+    home: Home
+    drill: Drill
+    name: str
+    view: View
+    keep: bool = False
+    engine: Engine = field(init=False)
+    live: Live = field(init=False)
+    traffic: Traffic | None = None
+    baseline: str = ""
+    canary: dict[str, Any] = field(default_factory=dict)
+    address: str = ""
+    down: Call | None = None
+    keep_logs: bool = True
+
+    def __post_init__(self) -> None:
+        self.folder = self.home.reports() / self.name
+        self.logs = self.folder / "logs"
+        self.env = sandbox.env_of(self.name)
+        self.engine = Engine(self.home.root, self.env, self.logs)
+        self.live = Live(self.home.env(self.env) / "ledger.jsonl", self.folder / "samples.jsonl")
+        self.machine, self.started_s = Machine(), time.monotonic()
+
+    def perform(self) -> Report:
+        """The report, which is also written. Raises SlipwayError where the drill could not be carried out; nothing is left running then."""
+        with sandbox.owned(self.home, self.name, keep=self.keep), cleaned_up(self):
+            self.run_the_store()
+            self.send_traffic()
+            self.build_the_release()
+            self.roll_it_out()
+            self.wait_until_users_are_well()
+            client = self.stop_the_traffic()
+            report = self.conclude(client, self.count_the_orders())
+            self.begin_to_leave(keep_logs=report["outcome"] != "pass")
+            write(report, self.folder)
+            return report
+
+    def run_the_store(self) -> None:
+        self.view.phase("run the store: database, edge, baseline", usual_s=8)
+        up = self._wait(self.engine.up())
+        self.baseline, self.address = up["baseline"], up["address"]
+
+    def send_traffic(self) -> None:
+        load = self.drill.scenario.load
+        self.view.phase(f"send {load.rate_per_s:g} requests/s from {load.users:,} users", usual_s=load.warm_up_s + 1)
+        self.traffic = Traffic.start(self.address, load, self.folder / "samples.jsonl", self.logs / "load.log")
+
+    def build_the_release(self) -> None:
+        """While the load warms up."""
+        build, until_s = self.engine.build(self.drill.patch), self.drill.scenario.load.warm_up_s
+        self.canary = self._wait(build)
+        self._until(lambda: bool(self.live.responses) and time.monotonic() - self.live.responses[0].done_s >= until_s, bound_s=until_s + 15)
+        if self.canary["digest"] == self.baseline:
+            raise UsageError("The new release is the baseline itself.", remedy="Give the scenario a patch that changes what is released.")
+        self.live.canary = self.canary["digest"]
+
+    def roll_it_out(self) -> None:
+        self.view.phase("roll out, watched by the gate", usual_s=30)
+        deploy = self.engine.deploy(self.canary["digest"], f"drill {self.drill.name}", bound_s=self.drill.scenario.load.max_s)
+        self._wait(deploy, allowed=ENDED)
+
+    def wait_until_users_are_well(self) -> None:
+        """As the client sees it; the checks judge this again from the whole record."""
+        confirm_s = self.drill.scenario.confirm_s
+        self.view.phase(f"confirm {confirm_s:g} s within the SLO", usual_s=confirm_s)
+        told = decisions.fold(self.live.entries, self.canary["digest"])
+        from_s, slo = told.reverted_s or told.ended_s or time.monotonic(), self.slo()
+        # Half a second more than will be judged: the last answer of the bad lane may come after the switch.
+        self._until(lambda: recovered(self._since(from_s), from_s, slo, confirm_s + 0.5) is not None, bound_s=confirm_s + CALM_MAX_S)
+
+    def stop_the_traffic(self) -> ClientTotals | None:
+        """Before the orders are counted: one that is still on its way would look lost or not by chance."""
+        self.view.phase("stop the traffic, count the orders", usual_s=2)
+        assert self.traffic is not None
+        self.traffic.check()
+        client, self.traffic = self.traffic.stop(), None
+        self._tick()
+        return client
+
+    def count_the_orders(self) -> OrderCheck:
+        table = orders.stored(Postgres(self.home, self.env).psql(orders.SQL))
+        return orders.compare(self.live.responses, table)
+
+    def conclude(self, client: ClientTotals | None, checked: OrderCheck) -> Report:
+        self.view.phase("write the report", usual_s=2)
+        shutil.copy(self.live.ledger.path, self.folder / "ledger.jsonl")
+        facts, policy = self.facts(client, checked), policies.read(self.home.policy)
+        context = Context(
+            run=self.name,
+            runtime="embedded",
+            baseline=self.baseline,
+            canary=self.canary["digest"],
+            revision=self.canary["revision"],
+            machine=self.machine.describe(),
+            setup_s=float(os.environ["SLIPWAY_SETUP_S"]) if os.environ.get("SLIPWAY_SETUP_S") else None,
+            run_s=time.monotonic() - self.started_s,
+            entries=self.live.entries,
+            fail_at=1 / policy.gate.false_alarm_share,
+        )
+        return fold(self.drill, facts, context)
+
+    def facts(self, client: ClientTotals | None, checked: OrderCheck) -> Facts:
+        scenario, slo = self.drill.scenario, self.slo()
+        told = decisions.fold(self.live.entries, self.canary["digest"])
+        came = sorted(self.live.responses, key=lambda response: response.done_s)
+        of = lanes(came, self.canary["digest"], [shift.at_s for shift in told.shifts])
+        when = moments(told, came, of, lambda response: is_bad(scenario, slo, response), slo, scenario.confirm_s)
+        return Facts(scenario, slo, told, came, of, client, when, times(when, self.canary["took_s"]), checked)
+
+    def begin_to_leave(self, *, keep_logs: bool) -> None:
+        """Idempotent. Stopping everything takes as long as drawing the report: both at once."""
+        if self.down is not None:
+            return
+        self.engine.stop_all()
+        if self.traffic:
+            self.traffic.stop()
+        self.keep_logs = keep_logs
+        if keep_logs and (self.home.env(self.env) / "logs").is_dir():
+            shutil.copytree(self.home.env(self.env) / "logs", self.logs / "store", dirs_exist_ok=True)
+        if not self.keep:
+            self.down = self.engine.down()
+
+    def slo(self) -> Slo:
+        gate = policies.read(self.home.policy).gate
+        return Slo(gate.slow_ms, gate.indicators.failures.slo_bad_share, gate.indicators.slow.slo_bad_share)
+
+    def _since(self, from_s: float) -> list[Response]:
+        return sorted((response for response in self.live.responses if response.done_s >= from_s), key=lambda response: response.done_s)
+
+    # Waiting, while the view stays alive.
+
+    def _wait(self, call: Call, allowed: tuple[int, ...] = (0,)) -> dict[str, Any]:
+        while call.running():
+            self._tick()
+        self._tick()
+        return call.answer(allowed=allowed)
+
+    def _until(self, true: Callable[[], bool], bound_s: float) -> None:
+        end_s = time.monotonic() + bound_s
+        while time.monotonic() < end_s and not true():
+            self._tick()
+
+    def _tick(self) -> None:
+        for sentence in self.live.poll():
+            self.view.say(sentence)
+        if self.traffic:
+            self.traffic.check()
+            self.view.show(self.live.now())
+        time.sleep(TICK_S)
+
+
+@contextmanager
+def cleaned_up(run: Run) -> Iterator[None]:
+    """However the drill ends, also by Ctrl-C: its rollout is aborted, its traffic and environment are gone. A failure keeps its logs."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted("The drill was interrupted.", remedy=f"Nothing of it runs any more. Its logs are in {run.logs}.") from None
+    finally:
+        with patient():
+            run.view.phase("stop everything", usual_s=3)
+            run.begin_to_leave(keep_logs=True)
+            if run.down:
+                run.down.process.wait(run.down.bound_s)
+                run.down.answer()
+            if not run.keep_logs:
+                shutil.rmtree(run.logs)
+
+
+@contextmanager
+def patient() -> Iterator[None]:
+    """A second Ctrl-C does not break the cleaning up; that is bounded anyway."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def new_name(home: Home, drill: Drill) -> str:
+    """`20261123-133045-bad-release`, and its folder below reports/ is made: no other run gets the same."""
+    stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{re.sub('[^a-z0-9-]+', '-', drill.name.lower())[:24]}"
+    for number in range(1, 100):
+        name = stamp if number == 1 else f"{stamp}-{number}"
+        try:
+            (home.reports() / name).mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return name
+    raise AssertionError("a hundred runs within one second")

@@ -1,0 +1,43 @@
+"""What `drill run` does around the drill itself: clean up after dead ones, show, sum up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+
+from drill import batch, sandbox, summary
+from drill.report import render
+from drill.run import Run, new_name
+from drill.scenario import Drill
+from drill.view import view
+from release.home import Home
+
+
+def sweep(home: Home, console: Console) -> None:
+    """Clean up after drills that were killed. What was kept on purpose stays."""
+    for one in sandbox.left(home):
+        if not one.kept:
+            console.print(f"cleaning up {one.env}, whose drill was killed")
+            sandbox.clean(home, one)
+
+
+def once(home: Home, drill: Drill, console: Console, *, keep: bool) -> dict[str, Any]:
+    name = new_name(home, drill)
+    with view(console, f"{drill.name}: {drill.scenario.title}") as shown:
+        run = Run(home, drill, name, shown, keep)
+        report = run.perform()
+    summary.one(console, report, run.folder)
+    if keep:
+        console.print(f"kept    {run.address} (environment {run.env}; `drill clean` ends it)", markup=False)
+    return report
+
+
+def conclude(home: Home, drill: Drill, reports: Sequence[dict[str, Any]], console: Console) -> dict[str, Any]:
+    """One report over several runs, in a folder of its own."""
+    name = new_name(home, drill)
+    report = batch.together(name, drill, reports)
+    render.write(report, home.reports() / name)
+    summary.several(console, report, home.reports() / name)
+    return report

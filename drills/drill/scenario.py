@@ -1,0 +1,123 @@
+"""A scenario: hypothesis, fault, load, expectation, budgets. One YAML file each; a fork adds its own without Python."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from release.errors import BadScenario, UsageError
+from release.yamlfile import Frozen, load
+
+DEFAULT = "bad-release"
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+UsersSee = Literal["failures", "slow", "health", "nothing"]
+
+
+class ReleaseUnderTest(Frozen):
+    """`patch` makes the release that is rolled out: this tree plus that patch. Without one it is this tree, built as a new release."""
+
+    patch: str | None = None
+
+
+class Load(Frozen):
+    """Open loop: arrivals come at fixed times, however slow the answers are."""
+
+    rate_per_s: Annotated[float, Field(ge=1, le=1000)] = 120
+    users: Annotated[int, Field(ge=1, le=9999)] = 2000
+    seed: Annotated[int, Field(ge=0)] = 1
+    warm_up_s: Annotated[float, Field(ge=0, le=600)] = 3
+    max_s: Seconds = 120
+
+
+class Expect(Frozen):
+    """What must come out. `users_see`: failures or slow answers of the new release; health (it answers, within the SLO); nothing (it never answers)."""
+
+    outcome: Literal["promoted", "aborted", "refused", "rolled_back"]
+    users_see: UsersSee
+    verdict: Literal["PASS", "FAIL", "INCONCLUSIVE"] | None = None
+    because: Literal["failures", "slow"] | None = None
+    weight_pct_max: Annotated[int, Field(ge=0, le=100)] = 100
+
+
+class Budgets(Frozen):
+    """Upper bounds, checked on each run; one that is left out is not checked."""
+
+    build_s: Seconds | None = None
+    deploy_s: Seconds | None = None
+    detect_s: Seconds | None = None
+    revert_s: Seconds | None = None
+    mitigate_s: Seconds | None = None
+    recover_s: Seconds | None = None
+    verdict_canary_requests: Annotated[int, Field(ge=1)] | None = None
+    users_harmed: Annotated[int, Field(ge=0)] | None = None
+
+
+class Scenario(Frozen):
+    title: Annotated[str, Field(min_length=1, max_length=120)]
+    hypothesis: Annotated[str, Field(min_length=1)]
+    takes_minutes: bool = False
+    release: ReleaseUnderTest = ReleaseUnderTest()
+    load: Load = Load()
+    expect: Expect
+    budgets: Budgets = Budgets()
+    confirm_s: Seconds = 5
+
+
+@dataclass(frozen=True)
+class Drill:
+    """A scenario that was read, under the name that people use for it."""
+
+    name: str
+    path: Path
+    scenario: Scenario
+    patch: Path | None
+
+
+def read(path: Path, root: Path) -> Drill:
+    """Raises BadScenario with file, line, field and what is allowed."""
+    scenario = load(path, Scenario, BadScenario)
+    return Drill(path.stem, path, scenario, _patch(scenario.release.patch, path, root))
+
+
+def find(name_or_path: str, root: Path) -> Drill:
+    """By name among drills/scenarios, or by path. Raises UsageError that lists what there is, or BadScenario."""
+    named = _folder(root) / f"{name_or_path}.yaml"
+    for path in (named, Path(name_or_path)):
+        if path.is_file():
+            return read(path, root)
+    there = ", ".join(path.stem for path in paths(root))
+    raise UsageError(f"There is no scenario {name_or_path!r}.", remedy=f"Name one of these, or give the path of your own: {there}.")
+
+
+def paths(root: Path) -> list[Path]:
+    return sorted(_folder(root).glob("*.yaml"))
+
+
+def every(root: Path) -> Iterator[Drill]:
+    return (read(path, root) for path in paths(root))
+
+
+def _folder(root: Path) -> Path:
+    return root / "drills" / "scenarios"
+
+
+def _patch(named: str | None, scenario: Path, root: Path) -> Path | None:
+    if named is None:
+        return None
+    for base in (root, scenario.parent):
+        if (base / named).is_file():
+            return (base / named).resolve()
+    raise BadScenario(
+        f"{scenario}:{_line_of('patch', scenario)}: release.patch: no such file, neither below {root} nor beside the scenario (got {named!r})"
+    )
+
+
+def _line_of(field: str, path: Path) -> int:
+    lines = enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+    return next((number for number, line in lines if re.match(rf"\s*(release:\s*\{{\s*)?{field}:", line)), 1)

@@ -1,0 +1,56 @@
+"""User traffic for an environment that somebody else runs; a line every few seconds says how users fare."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from drill.live import Live, Now
+from drill.scenario import Load
+from drill.traffic import Traffic
+from release import policy as policies
+from release.adapters.envoy import EnvoyEdge
+from release.home import Home
+
+LINE_S = 5.0
+
+
+def stream(home: Home, env: str, load: Load, console: Console) -> None:
+    """Until `load.max_s`, or Ctrl-C. Raises NotUp."""
+    address = EnvoyEdge(home, env, policies.read(home.policy)).address()
+    with tempfile.TemporaryDirectory(prefix="slipway-traffic-") as folder:
+        samples = Path(folder) / "samples.jsonl"
+        live = Live(home.env(env) / "ledger.jsonl", samples)
+        live.poll()
+        traffic = Traffic.start(address, load, samples, Path(folder) / "load.log")
+        console.print(f"{load.rate_per_s:g} requests/s from {load.users:,} users to {address}; Ctrl-C ends it", markup=False)
+        try:
+            while traffic.process.poll() is None:
+                _wait(traffic)
+                live.poll()
+                live.responses.clear()  # an hour of them would be a lot
+                console.print(_line(live.now()), markup=False)
+            if traffic.process.returncode:
+                traffic.check()
+        except KeyboardInterrupt:
+            console.print("traffic ends")
+        finally:
+            traffic.stop()
+
+
+def _wait(traffic: Traffic) -> None:
+    try:
+        traffic.process.wait(LINE_S)
+    except subprocess.TimeoutExpired:
+        return
+
+
+def _line(now: Now) -> str:
+    lane = now.lanes["baseline"]
+    failing = "-" if lane.failed_share is None else f"{lane.failed_share:.1%}"
+    p95 = "-" if lane.p95_ms is None else f"{lane.p95_ms:.0f} ms"
+    return f"{time.strftime('%H:%M:%S')}  {lane.requests_per_s:6.1f} answers/s   {failing} failing   p95 {p95}   canary weight {now.weight_pct} %"

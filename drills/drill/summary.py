@@ -1,0 +1,75 @@
+"""What is printed at the end: the timing table, the harm, and where the report is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from drill.report.words import OUTCOMES, TIMES, budget, headline, many, seconds, value_of
+
+STYLES = {"pass": "bold green", "fail": "bold red", "invalid": "bold yellow"}
+
+
+def one(console: Console, report: dict[str, Any], folder: Path) -> None:
+    table = _table("time", "measured", "budget", "from … to")
+    for name, (word, meaning) in TIMES.items():
+        value, limit = report["times"][name], report["budgets"][name]
+        over = value is not None and limit is not None and value > limit
+        table.add_row(word, Text(seconds(value), "red" if over else "bold"), budget(limit), Text(meaning, "dim"))
+    console.print()
+    console.print(Text.assemble((f"{OUTCOMES[report['outcome']]}: ", STYLES[report["outcome"]]), (report["title"], "bold")))
+    console.print(headline(report), markup=False)
+    console.print()
+    console.print(table)
+    console.print()
+    _harm(console, report)
+    for check in report["checks"]:
+        if not check["held"]:
+            console.print(f"not held: {check['name']}: wanted {check['wanted']}, measured {check['measured']}", style="red", markup=False)
+    console.print(f"report  {folder / 'report.html'}", markup=False)
+
+
+def _harm(console: Console, report: dict[str, Any]) -> None:
+    impact, setup_s = report["impact"], report["setup_s"]
+    console.print(
+        f"harm    {many(impact['users_harmed'], 'user')} of {impact['users']:,}, {many(impact['failed_requests'], 'failed request')} of {impact['requests']:,}"
+    )
+    took = f"the drill took {report['run_s']:.1f} s"
+    console.print(f"run     {took}" + (f", set-up before it {setup_s:.1f} s" if setup_s is not None else ""))
+
+
+def several(console: Console, report: dict[str, Any], folder: Path) -> None:
+    table = _table("", "n", "min", "median", "p90", "max", "budget")
+    for name, spread in report["spread"].items():
+        values = [value_of(name)(spread[key]) for key in ("min", "median", "p90", "max")]
+        table.add_row(
+            name.removesuffix("_s").replace("_", " "),
+            str(spread["n"]),
+            *values,
+            budget(report["budgets"].get(name)) if name in TIMES else "",
+        )
+    console.print()
+    console.print(
+        Text.assemble(
+            (f"{OUTCOMES[report['outcome']]}: ", STYLES[report["outcome"]]),
+            (f"{report['title']}, {many(len(report['runs']), 'run')}", "bold"),
+        )
+    )
+    console.print(table)
+    for run in report["runs"]:
+        if run["outcome"] != "pass":
+            console.print(f"{run['run']}: {run['outcome']}: {', '.join(run['broken'])}", style="red", markup=False)
+    console.print(f"report  {folder / 'report.html'}", markup=False)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+    for number, column in enumerate(columns):
+        table.add_column(
+            column, justify="right" if 0 < number < (3 if columns[-1].startswith("from") else len(columns)) else "left", no_wrap=True
+        )
+    return table

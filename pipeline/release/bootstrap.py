@@ -1,0 +1,70 @@
+"""The part of the edge's configuration that stays while Envoy runs: its listener, its admin socket, what it logs and counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from release.telemetry import bucket_edges_ms
+from release.traffic import ROUTES, TYPE, Json, watched
+
+
+def bootstrap(folder: Path, admin_socket: Path, port: int, access_log: Path, slow_ms: int) -> Json:
+    """All that stays while Envoy runs. `folder` holds cds.json and rds.json; port 0 lets the kernel choose.
+
+    Histograms are brought up to date each 0.25 s, so that the gate never judges by old ones.
+    """
+    return {
+        "node": {"id": "edge", "cluster": "slipway"},
+        "admin": {"address": {"pipe": {"path": str(admin_socket), "mode": 0o600}}},
+        "stats_flush_interval": "0.25s",
+        "stats_config": {
+            "histogram_bucket_settings": [{"match": {"suffix": "upstream_rq_time"}, "buckets": list(bucket_edges_ms(slow_ms))}]
+        },
+        "dynamic_resources": {"cds_config": watched(folder / "cds.json")},
+        "static_resources": {"listeners": [_listener(folder, port, access_log)]},
+    }
+
+
+def _listener(folder: Path, port: int, access_log: Path) -> Json:
+    """`enable_reuse_port` is off: with it a second Envoy on a taken port would silently get half of the connections."""
+    return {
+        "name": "edge",
+        "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
+        "enable_reuse_port": False,
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": _http(folder, access_log)}]}],
+    }
+
+
+def _http(folder: Path, access_log: Path) -> Json:
+    """No address counts as internal, so that no client can steer retries and timeouts by headers of Envoy's own."""
+    return {
+        "@type": f"{TYPE}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "edge",
+        "use_remote_address": True,
+        "internal_address_config": {"unix_sockets": False},
+        "request_headers_timeout": "5s",
+        "rds": {"route_config_name": ROUTES, "config_source": watched(folder / "rds.json")},
+        "access_log": [{"name": "file", "typed_config": _access_log(access_log)}],
+        "http_filters": [{"name": "router", "typed_config": {"@type": f"{TYPE}.extensions.filters.http.router.v3.Router"}}],
+    }
+
+
+def _access_log(path: Path) -> Json:
+    fields = {
+        "at": "%START_TIME(%Y-%m-%dT%H:%M:%S.%6fZ)%",
+        "cluster": "%UPSTREAM_CLUSTER_RAW%",
+        "method": "%REQ(:METHOD)%",
+        "path": "%REQ(:PATH)%",
+        "code": "%RESPONSE_CODE%",
+        "flags": "%RESPONSE_FLAGS%",
+        "duration_us": "%COMMON_DURATION(DS_RX_BEG:DS_TX_END:us)%",
+        "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+        "release": "%RESP(X-RELEASE)%",
+        "x-correlation-id": "%RESP(X-CORRELATION-ID)%",
+        "x-request-id": "%REQ(X-REQUEST-ID)%",
+    }
+    return {
+        "@type": f"{TYPE}.extensions.access_loggers.file.v3.FileAccessLog",
+        "path": str(path),
+        "log_format": {"json_format": fields},
+    }

@@ -1,0 +1,27 @@
+"""The command `release`. Wires adapters, prints; decides nothing."""
+
+from __future__ import annotations
+
+import click
+
+from release.commands import artifacts, environments, gates, rollouts, switches
+from release.say import Commands
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def main() -> None:
+    """Take a release to its users step by step, and back at once.
+
+    \b
+    release build                                 sign a release of this tree, print its digest
+    release up                                    run the store on this machine
+    release deploy --reason "new prices"          build this tree and roll it out
+    release rollback --reason "orders fail"       back to the last good release
+    release status                                what runs where
+
+    Exit codes: 0 done · 2 usage · 1x artifact · 2x configuration · 3x rollout · 4x this machine · 50 ledger · 6x drill · 130 interrupted.
+    """
+
+
+for module in (artifacts, environments, rollouts, switches, gates):
+    module.add_to(main)

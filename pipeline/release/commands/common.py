@@ -1,0 +1,55 @@
+"""What several commands share."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+
+from rich.console import Console
+
+from release.environment import Environment
+from release.events import RolloutEnded
+from release.home import Home
+from release.ledger import Entry
+from release.narrate import tell
+from release.say import err
+
+LOOK_EVERY_S = 5.0  # a gate that has not decided is reported this often
+
+
+def open_environment(name: str, *, quiet: bool) -> Environment:
+    """`quiet`: no progress (with --json, stderr still gets warnings)."""
+    return Environment(Home.find(), name, None if quiet else progress(err))
+
+
+def progress(console: Console) -> Callable[[Entry], None]:
+    """Prints each event; undecided looks of the gate only now and then."""
+    last_look_s = 0.0
+
+    def listen(entry: Entry) -> None:
+        nonlocal last_look_s
+        line = tell(entry)
+        if line is None:
+            return
+        if entry.name == "gate_looked" and entry.data["verdict"] != "FAIL":
+            if time.monotonic() - last_look_s < LOOK_EVERY_S:
+                return
+            last_look_s = time.monotonic()
+        console.print(f"{entry.wall[11:19]}  {line}", markup=False)
+
+    return listen
+
+
+def port_is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def ended_json(ended: RolloutEnded, digest: str | None, took_s: float) -> dict[str, object]:
+    return {"rollout": ended.rollout, "outcome": ended.outcome, "reason": ended.reason, "digest": digest, "took_s": round(took_s, 3)}

@@ -1,0 +1,192 @@
+"""release up, down, status, history."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import click
+from rich.table import Table
+
+from release import errors
+from release.adapters.lock import holder
+from release.commands.common import open_environment, port_is_free
+from release.environment import Environment
+from release.home import short
+from release.narrate import tell
+from release.say import as_json as print_json
+from release.say import env_option, err, json_option, out
+from release.traffic import Split
+
+USUAL_PORT = 8080
+
+
+def add_to(group: click.Group) -> None:
+    for command in (up, down, status, history):
+        group.add_command(command)
+
+
+@click.command()
+@env_option
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=None,
+    help="Where the store listens on loopback; 0: any free port. Default: as before, or 8080.",
+)
+@json_option
+def up(env: str, port: int | None, as_json: bool) -> None:
+    """Run the store: database, edge and the release that served last; at first, a release of this tree."""
+    environment = open_environment(env, quiet=as_json)
+    environment.port = port if port is not None else _usual_port(environment)
+    with environment.locked("release up"):
+        engine = environment.engine()
+        edge = environment.world.edge
+        if environment.port and edge.split() is None and not port_is_free(environment.port):
+            raise errors.PortTaken(f"Port {environment.port} on 127.0.0.1 is taken by another program.")
+        environment.database.ensure()
+        engine.recover()
+        if engine.state.baseline is None:
+            from release.adapters.build import build
+
+            ended = engine.deploy(build(environment.home).digest, "the first release of this environment")
+            if ended.outcome != "promoted":
+                raise errors.Aborted(f"The first release does not run: {ended.reason}", remedy="Its log is in var/envs/*/logs.")
+        else:
+            engine.resume()
+    answer = {"env": env, "address": edge.address(), "baseline": engine.state.baseline, "database_url": environment.database.url}
+    if as_json:
+        print_json(answer)
+        return
+    out.print(f"The store is up: [bold]{answer['address']}[/]  (release {short(engine.state.baseline or '')})")
+    out.print("  make status · make ship · make rollback · make down")
+
+
+def _usual_port(environment: Environment) -> int | None:
+    """8080 the first time, if it is free."""
+    first = not (environment.folder / "edge" / "port.json").exists()
+    return USUAL_PORT if first and port_is_free(USUAL_PORT) else None
+
+
+@click.command()
+@env_option
+@click.option("--purge", is_flag=True, help="Delete its database, ledger and logs, too.")
+@json_option
+def down(env: str, purge: bool, as_json: bool) -> None:
+    """Stop everything of this environment. Its data stays unless --purge."""
+    environment = open_environment(env, quiet=as_json)
+    if not environment.folder.exists():
+        _say_down(env, as_json)
+        return
+    with suppress(errors.NoRollout):
+        environment.abort("release down")
+    with environment.locked("release down"):
+        world = environment.world
+        world.edge.stop()
+        for digest in world.runtime.running():
+            world.runtime.stop(digest)
+        environment.database.stop()
+    if purge:
+        shutil.rmtree(environment.folder)
+    _say_down(env, as_json)
+
+
+def _say_down(env: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"env": env, "down": True})
+    else:
+        out.print(f"{env} is down.")
+
+
+@click.command()
+@env_option
+@json_option
+def status(env: str, as_json: bool) -> None:
+    """What runs where. A rollout whose engine died is brought to a safe end first."""
+    environment = open_environment(env, quiet=as_json)
+    if environment.folder.exists() and environment.dead_engine():
+        err.print("The engine of a rollout died; going back to a safe state.")
+        with environment.locked("release status"):
+            environment.engine().recover()
+    answer = _status(environment)
+    if as_json:
+        print_json(answer)
+    else:
+        _print_status(answer)
+
+
+def _status(environment: Environment) -> dict[str, Any]:
+    world, state = environment.world, environment.state()
+    split = world.edge.split() if environment.folder.exists() else None
+    roles = {state.baseline: "baseline", **dict.fromkeys(state.pinned, "pinned")}
+    if state.rollout:
+        roles.setdefault(state.rollout.digest, "canary")
+    running = list(world.runtime.running()) if environment.folder.exists() else []
+    engine = holder(environment.lock_path)
+    return {
+        "env": environment.name,
+        "address": world.edge.address() if split else None,
+        "releases": [
+            {
+                "digest": digest,
+                "role": roles.get(digest, "stray"),
+                "weight_pct": _weight(split, digest),
+                "ports": list(backend.ports) if (backend := world.runtime.alive(digest)) else [],
+                "alive": backend is not None,
+            }
+            for digest in dict.fromkeys([*roles, *running])
+            if digest
+        ],
+        "frozen": state.frozen,
+        "quarantined": dict(state.quarantined),
+        "rollout": None
+        if state.rollout is None
+        else {"id": state.rollout.id, "digest": state.rollout.digest, "phase": state.rollout.phase},
+        "engine": None if engine is None else {"pid": engine.pid, "what": engine.what},
+    }
+
+
+def _weight(split: Split | None, digest: str) -> int:
+    if split is None:
+        return 0
+    if digest == split.canary:
+        return split.weight_pct
+    return 100 - split.weight_pct if digest == split.baseline else 0
+
+
+def _print_status(answer: Mapping[str, Any]) -> None:
+    if not answer["releases"]:
+        out.print(f"{answer['env']}: no release yet. `make up` starts the store.", markup=False)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("release", "role", "weight", "instances"):
+        table.add_column(column)
+    for release in answer["releases"]:
+        ports = ", ".join(f":{port}" for port in release["ports"]) or "not running"
+        table.add_row(short(release["digest"]), release["role"], f"{release['weight_pct']} %", ports)
+    out.print(f"{answer['env']}: {answer['address'] or 'down (`make up`)'}", markup=False)
+    out.print(table)
+    if answer["rollout"]:
+        out.print(f"rollout of {short(answer['rollout']['digest'])}: {answer['rollout']['phase']}", markup=False)
+    if answer["frozen"] is not None:
+        out.print(f"frozen: {answer['frozen']}  (release unfreeze --reason TEXT)", markup=False)
+    for digest, reason in answer["quarantined"].items():
+        out.print(f"quarantined: {short(digest)}: {reason}", markup=False)
+
+
+@click.command()
+@env_option
+@click.option("--all", "everything", is_flag=True, help="Each look of the gate, too.")
+@json_option
+def history(env: str, everything: bool, as_json: bool) -> None:
+    """The ledger of this environment, as sentences."""
+    entries = open_environment(env, quiet=as_json).ledger.entries()
+    if as_json:
+        print_json({"env": env, "entries": [vars(entry) for entry in entries]})
+        return
+    for entry in entries:
+        line = tell(entry)
+        if line and (everything or entry.name != "gate_looked" or entry.data["verdict"] == "FAIL"):
+            out.print(f"{entry.wall[:19].replace('T', ' ')}  {entry.actor:10}  {line}", markup=False)

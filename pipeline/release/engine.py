@@ -1,0 +1,279 @@
+"""The one loop: command -> adapter -> event -> ledger -> advance.
+
+Intent is in the ledger before each effect and the result after it, so an engine that dies anywhere leaves a ledger from which the
+next one goes back to a safe state. What other processes ask (hold, promote, abort, freeze) arrives through the ledger, too.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from dataclasses import dataclass
+
+from release import errors, gate, telemetry
+from release import events as e
+from release.artifact import Release
+from release.ledger import Ledger, fold
+from release.policy import Policy
+from release.ports import Artifacts, Clock, Edge, Runtime, Smoke
+from release.rollout import advance, refusal, rollback_target
+from release.traffic import Backend, Split
+
+LOOK_S = 0.25  # the edge's histograms are flushed this often; looking more often shows nothing new
+RECORDED = (e.Verify, e.Migrate, e.Start, e.Smoke, e.SetSplit, e.Drain, e.Stop)  # commands with an effect, or that may take long
+log = logging.getLogger("release.engine")
+
+
+@dataclass(frozen=True)
+class World:
+    """All adapters of one environment."""
+
+    artifacts: Artifacts
+    runtime: Runtime
+    edge: Edge
+    smoke: Smoke
+    clock: Clock
+
+
+class Engine:
+    """Leads one rollout at a time. The caller holds the environment's lock."""
+
+    def __init__(self, policy: Policy, ledger: Ledger, world: World) -> None:
+        self.policy, self.ledger, self.world = policy, ledger, world
+        self.state = fold(ledger.entries(), policy)
+        self.pending: tuple[e.Command, ...] = ()
+        self.ended: e.RolloutEnded | None = None
+        self._releases: dict[str, Release] = {}
+        self._watching: e.Watch | None = None
+        self._gate = gate.start(policy)
+        self._before: telemetry.Look | None = None
+
+    # What a caller asks.
+
+    def recover(self) -> e.RolloutEnded | None:
+        """Bring a rollout whose engine died to a safe end. None where there is none."""
+        return self._lead(e.EngineLost()) if self.state.rollout else None
+
+    def deploy(self, digest: str, reason: str) -> e.RolloutEnded:
+        """Raises what `rollout.refusal` says."""
+        problem = refusal(self.state, digest)
+        if problem:
+            raise problem
+        return self._lead(e.RolloutRequested(_new_id(), digest, reason))
+
+    def rollback(self, to: str | None, reason: str) -> e.RolloutEnded:
+        """Raises NothingToRollBackTo or Quarantined."""
+        target = rollback_target(self.state, to)
+        assert self.state.baseline is not None  # what is pinned was once served, so something serves now
+        return self._lead(e.RollbackRequested(_new_id(), self.state.baseline, target, reason))
+
+    def resume(self) -> None:
+        """Run what the ledger says should serve, after `down` or a restart of the machine."""
+        if self.state.baseline is None:
+            return
+        for digest in (self.state.baseline, *self.state.pinned):
+            self.world.runtime.start(self._release(digest))
+        split = Split(self.state.baseline)
+        self.world.edge.ensure(self._backends(split), split)
+        for digest in set(self.world.runtime.running()) - {self.state.baseline, *self.state.pinned}:
+            self.world.runtime.stop(digest)  # left over from before; nobody is sent there any more
+
+    # The loop.
+
+    def _lead(self, first: e.Event) -> e.RolloutEnded:
+        self.ended = None
+        self._gate, self._watching = gate.start(self.policy), None
+        self._record(first)
+        while self.pending:
+            self._step()
+        if self.ended is None:
+            raise errors.EdgeRefused("The edge refused to send everyone back to the baseline, three times.")
+        return self.ended
+
+    def _step(self) -> None:
+        command = self.pending[0]
+        if isinstance(command, RECORDED) and self.ledger.append(command, only_if_seen=True) is None:
+            self._hear()  # somebody asked for something meanwhile: that comes first
+            return
+        try:
+            event = self._carry_out(command)
+        except errors.Interrupted:
+            self._record(e.Interrupted())
+            return
+        if event is not None:
+            self._record(event, done=command)
+
+    def _record(self, event: e.Event, done: e.Command | None = None) -> None:
+        while self.ledger.append(event, only_if_seen=True) is None:
+            self._hear()
+        if done is not None and self.pending[:1] == (done,):
+            self.pending = self.pending[1:]
+        self._advance(event)
+
+    def _hear(self) -> None:
+        """Take in what others wrote to the ledger."""
+        for entry in self.ledger.unseen():
+            fact = entry.fact()
+            if isinstance(fact, e.Event):
+                self._advance(fact)
+
+    def _advance(self, event: e.Event) -> None:
+        self.state, commands = advance(self.state, event, self.policy)
+        if commands:
+            self.pending = commands
+        if isinstance(event, e.RolloutEnded):
+            self.ended = event
+
+    # Effects. An expected failure is an event, too.
+
+    def _carry_out(self, command: e.Command) -> e.Event | None:
+        match command:
+            case e.Watch():
+                return self._watch(command)
+            case e.Freeze():
+                return e.Frozen(command.reason)
+            case e.Quarantine():
+                return e.Quarantined(command.digest, command.reason)
+            case e.Promote():
+                return e.Promoted(command.digest)
+            case e.End():
+                return e.RolloutEnded(command.rollout, command.outcome, command.reason)
+            case e.Drain():
+                return self._drain(command.digest)
+            case e.Stop():
+                self.world.runtime.stop(command.digest)
+                return e.ReleaseStopped(command.digest)
+        try:
+            return self._effect(command)
+        except errors.Interrupted:
+            raise
+        except errors.SlipwayError as problem:
+            return _failure(command, type(problem).__name__, problem.what)
+        except Exception as problem:
+            log.exception("unexpected failure of %s", command)
+            return _failure(command, type(problem).__name__, f"unexpected: {problem!r}")
+
+    def _effect(self, command: e.Command) -> e.Event:
+        started_s = self.world.clock.monotonic()
+        match command:
+            case e.Verify():
+                release = self._release(command.digest)
+                return e.ReleaseVerified(release.digest, release.revision, release.runs_on)
+            case e.Migrate():
+                self.world.runtime.migrate(self._release(command.digest))
+                return e.SchemaMigrated(command.digest, self._since(started_s))
+            case e.Start():
+                going_back = self.state.rollout is not None and self.state.rollout.target is not None
+                backend = self._backend(command.digest) if going_back else self.world.runtime.start(self._release(command.digest))
+                return e.ReleaseStarted(backend.digest, backend.ports, self._since(started_s))
+            case e.Smoke():
+                return e.SmokePassed(command.digest, self.world.smoke.check(self.world.edge.address(), self._release(command.digest)))
+            case e.SetSplit():
+                return self._set_split(command)
+        raise AssertionError(command)
+
+    def _set_split(self, command: e.SetSplit) -> e.SplitSet:
+        edge, clock = self.world.edge, self.world.clock
+        started_s = clock.monotonic()
+        split = Split(command.baseline, command.canary, command.weight_pct)
+        backends = self._backends(split)
+        if command.force:
+            edge.stop()
+        if command.force or edge.split() is None:
+            edge.ensure(backends, split)
+            version = "started"
+        else:
+            version = edge.shift(backends, split).version
+        return e.SplitSet(split.baseline, split.canary, split.weight_pct, version, self._since(started_s), clock.monotonic())
+
+    def _drain(self, digest: str) -> e.Drained:
+        """Wait until no request is in flight to `digest`, bounded."""
+        clock = self.world.clock
+        started_s = clock.monotonic()
+        active = -1  # unknown
+        while self._since(started_s) < self.policy.limits.drain_s:
+            try:
+                counters = self.world.edge.look().releases.get(digest)
+            except errors.TelemetryLost:
+                break  # no edge, no requests through it
+            active = counters.active if counters else 0
+            if active == 0:
+                break
+            clock.wait(0.02)
+        return e.Drained(digest, self._since(started_s), active)
+
+    def _watch(self, command: e.Watch) -> e.Event | None:
+        """Look until the gate has something to say; None when somebody asked for something else meanwhile."""
+        clock = self.world.clock
+        if command != self._watching:
+            self._begin_watch(command)
+        heard_s = clock.monotonic()
+        while True:
+            clock.wait(LOOK_S)
+            self._hear()
+            if self.pending[:1] != (command,):
+                return None
+            try:
+                evidence = self._look(command)
+                heard_s = clock.monotonic()
+            except errors.TelemetryLost as problem:
+                silent_s = self._since(heard_s)
+                if silent_s >= self.policy.limits.telemetry_silence_s:
+                    return e.TelemetryLost(problem.what, silent_s)
+                continue
+            if evidence is not None:
+                return e.GateLooked(at_s=clock.monotonic(), weight_pct=command.weight_pct, **evidence.as_data())
+
+    def _begin_watch(self, command: e.Watch) -> None:
+        self._watching, self._before = command, None
+        self._gate = gate.start_step(self._gate, self.policy, (command.next_pct or 100) / 100)
+
+    def _look(self, command: e.Watch) -> gate.Evidence | None:
+        now = self.world.edge.look()
+        before, self._before = self._before, now
+        if before is None:
+            return None
+        baseline = None if command.next_pct is None else self.state.baseline
+        sample = telemetry.sample(before, now, command.digest, baseline)
+        judge = gate.look if baseline else gate.watch_slo
+        self._gate, evidence = judge(self._gate, self.policy, sample)
+        return evidence
+
+    # Small helpers.
+
+    def _release(self, digest: str) -> Release:
+        if digest not in self._releases:
+            self._releases[digest] = self.world.artifacts.verify(digest)
+        return self._releases[digest]
+
+    def _backend(self, digest: str) -> Backend:
+        """What still runs of it will do, for the way back must not wait; a dead one is verified and started."""
+        return self.world.runtime.alive(digest) or self.world.runtime.start(self._release(digest))
+
+    def _backends(self, split: Split) -> list[Backend]:
+        """Who may be asked: those in the split must run; the others of this environment only if they do."""
+        needed = [digest for digest in (split.baseline, split.canary) if digest]
+        rollout = self.state.rollout
+        others = (self.state.baseline, *self.state.pinned, rollout.digest if rollout else None)
+        warm = [self.world.runtime.alive(digest) for digest in dict.fromkeys(others) if digest and digest not in needed]
+        return [self._backend(digest) for digest in needed] + [backend for backend in warm if backend]
+
+    def _since(self, started_s: float) -> float:
+        return self.world.clock.monotonic() - started_s
+
+
+def _failure(command: e.Command, error: str, what: str) -> e.Event:
+    match command:
+        case e.Verify():
+            return e.ReleaseRefused(command.digest, error, what)
+        case e.Migrate():
+            return e.MigrationFailed(command.digest, error, what)
+        case e.Start():
+            return e.StartFailed(command.digest, error, what)
+        case e.Smoke():
+            return e.SmokeFailed(command.digest, error, what)
+    return e.SplitRefused(what)
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex[:8]

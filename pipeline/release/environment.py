@@ -1,0 +1,168 @@
+"""One environment, wired to its adapters: what the commands work on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from release import policy as policies
+from release.adapters.clock import RealClock
+from release.adapters.embedded import EmbeddedRuntime
+from release.adapters.envoy import EnvoyEdge
+from release.adapters.lock import evict, holder, lock
+from release.adapters.oci import OciArtifacts
+from release.adapters.postgres import Postgres
+from release.adapters.smoke import HttpSmoke
+from release.engine import Engine, World
+from release.errors import LedgerDamaged, NoRollout, RolloutInProgress, SlipwayError
+from release.events import AbortRequested, RolloutEnded
+from release.home import Home
+from release.ledger import Entry, Ledger, fold
+from release.policy import Policy
+from release.rollout import State
+
+ANSWER_S = 3.0  # an engine that lives looks at the ledger four times a second
+
+
+@dataclass
+class Environment:
+    """`listener` hears each ledger entry as it is written."""
+
+    home: Home
+    name: str
+    listener: Callable[[Entry], None] | None = None
+    port: int | None = None  # where the edge listens; None: as before, or any that is free
+
+    @property
+    def folder(self) -> Path:
+        return self.home.env(self.name)
+
+    @property
+    def lock_path(self) -> Path:
+        return self.folder / "lock"
+
+    @cached_property
+    def policy(self) -> Policy:
+        return policies.read(self.home.policy)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(self.folder / "ledger.jsonl")
+
+    @cached_property
+    def artifacts(self) -> OciArtifacts:
+        return OciArtifacts(self.home)
+
+    @cached_property
+    def database(self) -> Postgres:
+        return Postgres(self.home, self.name)
+
+    @cached_property
+    def clock(self) -> RealClock:
+        return RealClock()
+
+    @cached_property
+    def world(self) -> World:
+        return World(
+            self.artifacts,
+            EmbeddedRuntime(self.home, self.name, self.policy, self.artifacts),
+            EnvoyEdge(self.home, self.name, self.policy, self.port),
+            HttpSmoke(self.policy),
+            self.clock,
+        )
+
+    def state(self) -> State:
+        return fold(self.ledger.entries(), self.policy)
+
+    @contextmanager
+    def locked(self, what: str) -> Iterator[None]:
+        with lock(self.lock_path, what):
+            yield
+
+    def engine(self) -> Engine:
+        """Raises LedgerDamaged. The caller holds the lock."""
+        engine = Engine(self.policy, self.ledger, self.world)
+        self.ledger.listener = self.listener
+        return engine
+
+    def engine_for_the_way_back(self, reason: str) -> Engine:
+        """As `engine`, but a damaged ledger does not block: its damaged part is set aside."""
+        try:
+            return self.engine()
+        except LedgerDamaged:
+            self.ledger.repair(reason)
+            return self.engine()
+
+    def dead_engine(self) -> bool:
+        """A rollout in the ledger that nobody leads."""
+        return self.state().rollout is not None and holder(self.lock_path) is None
+
+    def abort(self, reason: str) -> RolloutEnded:
+        """End the rollout in progress, whoever leads it, even one that hangs or has died. Raises NoRollout."""
+        with self._taking_over("release abort", reason):
+            ended = self.engine_for_the_way_back(reason).recover() or self._ended_by_its_engine()
+        if ended is None:
+            raise NoRollout("No rollout is in progress.")
+        return ended
+
+    def rollback(self, to: str | None, reason: str) -> RolloutEnded:
+        """Back to the last good release; a rollout in progress is aborted, which is the same for users."""
+        with self._taking_over("release rollback", reason):
+            engine = self.engine_for_the_way_back(reason)
+            ended = engine.recover() or self._ended_by_its_engine()
+            if ended is None or (to is not None and to != engine.state.baseline):
+                ended = engine.rollback(to, reason)
+            return ended
+
+    _asked_at: int | None = None
+
+    @contextmanager
+    def _taking_over(self, what: str, reason: str) -> Iterator[None]:
+        """Hold the lock. A living engine is asked to abort and gets a bounded time to do so; then it is ended."""
+        end_s = time.monotonic() + ANSWER_S
+        bound_s = end_s + self.policy.limits.drain_s + self.policy.limits.stop_s
+        while True:
+            try:
+                with self.locked(what):
+                    yield
+                    return
+            except RolloutInProgress:
+                if self._asked_at is None:
+                    self._ask(reason)
+                answered = self._answered()
+                if time.monotonic() > (bound_s if answered else end_s):
+                    other = holder(self.lock_path)
+                    if other is None:
+                        raise
+                    evict(other, ANSWER_S)
+            time.sleep(0.02)
+
+    def _ask(self, reason: str) -> None:
+        try:
+            entry = self.ledger.append(AbortRequested(reason))
+            self._asked_at = entry.seq if entry else None
+        except LedgerDamaged:
+            self._asked_at = 0
+
+    def _answered(self) -> bool:
+        """Has the engine sent everyone back since it was asked?"""
+        return any(entry.name == "split_set" and entry.data["canary"] is None for entry in self._since_asked())
+
+    def _ended_by_its_engine(self) -> RolloutEnded | None:
+        for entry in self._since_asked():
+            fact = entry.fact()
+            if isinstance(fact, RolloutEnded) and fact.outcome == "aborted":
+                return fact
+        return None
+
+    def _since_asked(self) -> list[Entry]:
+        if not self._asked_at:
+            return []
+        try:
+            return [entry for entry in self.ledger.entries() if entry.seq > (self._asked_at or 0)]
+        except SlipwayError:
+            return []

@@ -1,0 +1,326 @@
+"""The engine on its in-memory world: whole rollouts in milliseconds, and an engine killed at every single write."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from release import errors
+from release import events as e
+from release.adapters.memory import MemoryArtifacts, MemoryClock, MemoryEdge, MemoryRuntime, MemorySmoke
+from release.engine import Engine, World
+from release.events import Event
+from release.home import Home
+from release.ledger import Entry, Ledger, read
+from release.policy import Policy
+from release.policy import read as read_policy
+from release.traffic import Split
+
+OLDER, OLD, NEW, NEXT = (f"sha256:{digit * 64}" for digit in "0123")
+
+
+class Killed(BaseException):
+    """kill -9: nothing after it runs."""
+
+
+class Lab:
+    """An environment on in-memory adapters that survive their engine, as real processes do."""
+
+    def __init__(self, folder: Path, policy: Policy) -> None:
+        self.policy = policy
+        self.path = folder / "ledger.jsonl"
+        self.clock = MemoryClock()
+        self.edge = MemoryEdge(self.clock)
+        self.runtime = MemoryRuntime()
+        self.artifacts = MemoryArtifacts()
+        self.smoke = MemorySmoke()
+        for digest in (OLDER, OLD, NEW, NEXT):
+            self.artifacts.add(digest)
+
+    def engine(self) -> Engine:
+        return Engine(self.policy, Ledger(self.path, actor="lab"), World(self.artifacts, self.runtime, self.edge, self.smoke, self.clock))
+
+    def serving(self, *digests: str) -> Lab:
+        for digest in digests:
+            assert self.engine().deploy(digest, "set the scene").outcome == "promoted"
+        return self
+
+    def fork(self, folder: Path, lines: int | None = None) -> Lab:
+        """The same world and ledger (or its first `lines`) once more."""
+        twin = copy.deepcopy(self)
+        twin.path = folder / "ledger.jsonl"
+        folder.mkdir()
+        twin.path.write_bytes(b"".join(self.path.read_bytes().splitlines(keepends=True)[:lines]))
+        return twin
+
+    def killed_after(self, writes: int, action: Callable[[Engine], object]) -> bool:
+        """Run `action` on an engine that dies right after its `writes`-th ledger entry. False when it ended before."""
+        engine = self.engine()
+
+        def count(_: Entry) -> None:
+            nonlocal writes
+            writes -= 1
+            if writes == 0:
+                raise Killed
+
+        engine.ledger.listener = count
+        try:
+            action(engine)
+        except Killed:
+            return True
+        return False
+
+    def names(self) -> list[str]:
+        return [entry.name for entry in read(self.path)]
+
+    def last(self, kind: type[Event]) -> Event:
+        return next(fact for entry in reversed(read(self.path)) if isinstance(fact := entry.fact(), kind))
+
+
+@pytest.fixture(scope="module")
+def policy() -> Policy:
+    return read_policy(Home.find().policy)
+
+
+@pytest.fixture
+def lab(tmp_path: Path, policy: Policy) -> Lab:
+    return Lab(tmp_path, policy)
+
+
+def test_a_healthy_release_reaches_everyone_and_the_previous_two_stay_warm(lab: Lab) -> None:
+    lab.serving(OLDER, OLD, NEW)
+    assert lab.edge.serving == Split(NEW)
+    assert lab.engine().state.pinned == (OLD, OLDER)
+    assert set(lab.runtime.running()) == {NEW, OLD, OLDER}
+    weights = [split.weight_pct for split in lab.edge.history if split.canary == NEW]
+    assert weights == [0, *(step.weight_pct for step in lab.policy.steps)]
+    lab.serving(NEXT)
+    assert set(lab.runtime.running()) == {NEXT, NEW, OLD}
+
+
+def test_a_bad_release_is_taken_back_frozen_and_quarantined(lab: Lab) -> None:
+    lab.serving(OLD)
+    lab.edge.failed[NEW] = 0.3
+    ended = lab.engine().deploy(NEW, "bad")
+    assert ended.outcome == "aborted"
+    assert lab.edge.serving == Split(OLD)
+    assert list(lab.runtime.running()) == [OLD]
+    state = lab.engine().state
+    assert state.is_quarantined(NEW)
+    assert state.frozen is not None
+    assert max(split.weight_pct for split in lab.edge.history if split.canary == NEW) == 1
+    with pytest.raises(errors.Quarantined):
+        lab.engine().deploy(NEW, "again")
+    with pytest.raises(errors.Frozen):
+        lab.engine().deploy(NEXT, "another")
+
+
+def test_a_slow_release_is_taken_back(lab: Lab) -> None:
+    lab.serving(OLD)
+    lab.edge.slow[NEW] = 0.33
+    assert lab.engine().deploy(NEW, "slow").outcome == "aborted"
+    assert "slow" in lab.engine().state.frozen  # type: ignore[operator]
+
+
+def test_an_outage_of_both_lanes_is_not_blamed_on_the_canary(lab: Lab) -> None:
+    lab.serving(OLD)
+    lab.edge.failed.update({OLD: 0.5, NEW: 0.5})
+
+    def recover() -> None:
+        lab.edge.failed.clear()
+
+    lab.clock.at(lab.clock.now_s + 60, recover)
+    assert lab.engine().deploy(NEW, "in bad weather").outcome == "promoted"
+
+
+def test_a_bug_that_shows_only_at_the_end_is_taken_back_from_everyone(lab: Lab) -> None:
+    lab.serving(OLD)
+    engine = lab.engine()
+
+    def break_at_the_end(entry: Entry) -> None:
+        if entry.name == "split_set" and entry.data["weight_pct"] == 100:
+            lab.edge.failed[NEW] = 0.5
+
+    engine.ledger.listener = break_at_the_end
+    assert engine.deploy(NEW, "time bomb").outcome == "aborted"
+    assert lab.edge.serving == Split(OLD)
+    assert lab.engine().state.frozen is not None
+
+
+def test_without_traffic_it_holds_and_gives_up_at_the_bound(lab: Lab) -> None:
+    lab.serving(OLD)
+    lab.edge.rate_per_s = 0
+    began_s = lab.clock.now_s
+    ended = lab.engine().deploy(NEW, "in the dark")
+    assert ended.outcome == "aborted"
+    assert "no proof of health" in ended.reason
+    bound_s = lab.policy.steps[0].hold_max_s
+    assert bound_s <= lab.clock.now_s - began_s <= bound_s + 20
+    assert all(entry.data["verdict"] == "INCONCLUSIVE" for entry in read(lab.path) if entry.name == "gate_looked")
+    assert "gate_looked" in lab.names()
+
+
+def test_blind_it_fails_closed(lab: Lab) -> None:
+    lab.serving(OLD)
+
+    def blind() -> None:
+        lab.edge.blind = True
+
+    lab.clock.at(lab.clock.now_s + 2, blind)
+    ended = lab.engine().deploy(NEW, "blind")
+    assert ended.outcome == "aborted"
+    assert isinstance(lab.last(e.TelemetryLost), e.TelemetryLost)
+    assert lab.edge.serving == Split(OLD)
+
+
+@pytest.mark.parametrize("trouble", ["never_ready", "smoke", "migration", "edge"])
+def test_trouble_before_the_first_user_is_seen_by_nobody(lab: Lab, trouble: str) -> None:
+    lab.serving(OLD)
+    if trouble == "never_ready":
+        lab.runtime.never_ready.add(NEW)
+    if trouble == "smoke":
+        lab.smoke.fails.add(NEW)
+    if trouble == "migration":
+        lab.runtime.migrations_fail = True
+    if trouble == "edge":
+        lab.edge.refuses = 1
+    assert lab.engine().deploy(NEW, "trouble").outcome == "aborted"
+    assert lab.edge.serving == Split(OLD)
+    assert all(split.weight_pct == 0 for split in lab.edge.history)
+    assert list(lab.runtime.running()) == [OLD]
+
+
+def test_what_does_not_verify_never_runs(lab: Lab) -> None:
+    lab.serving(OLD)
+    del lab.artifacts.releases[NEW]
+    ended = lab.engine().deploy(NEW, "unknown")
+    assert ended.outcome == "refused"
+    assert list(lab.runtime.running()) == [OLD]
+
+
+def test_another_process_aborts_through_the_ledger(lab: Lab) -> None:
+    lab.serving(OLD)
+
+    def ask() -> None:
+        Ledger(lab.path, actor="on-call").append(e.AbortRequested("looks wrong"))
+
+    lab.clock.at(lab.clock.now_s + 5, ask)
+    ended = lab.engine().deploy(NEW, "x")
+    assert (ended.outcome, ended.reason) == ("aborted", "looks wrong")
+    names = lab.names()
+    assert names[names.index("abort_requested") + 1] == "set_split", "nothing comes between the request and the way back"
+    assert lab.edge.serving == Split(OLD)
+
+
+def test_another_process_promotes_without_proof(lab: Lab) -> None:
+    lab.serving(OLD)
+    lab.edge.rate_per_s = 5  # the 1 % step would never prove anything
+
+    def ask() -> None:
+        lab.edge.rate_per_s = 200
+        Ledger(lab.path, actor="on-call").append(e.PromoteRequested("known good"))
+
+    lab.clock.at(lab.clock.now_s + 5, ask)
+    assert lab.engine().deploy(NEW, "x").outcome == "promoted"
+    assert 10 not in [split.weight_pct for split in lab.edge.history]
+
+
+def test_ctrl_c_goes_back(lab: Lab) -> None:
+    lab.serving(OLD)
+    lab.clock.at(lab.clock.now_s + 5, lab.clock.interrupt)
+    assert lab.engine().deploy(NEW, "x").outcome == "aborted"
+    assert lab.edge.serving == Split(OLD)
+
+
+def test_rollback_is_one_weight_change_and_never_lands_on_quarantine(lab: Lab) -> None:
+    lab.serving(OLDER, OLD, NEW)
+    Ledger(lab.path).append(e.Quarantined(OLD, "found bad later"))
+    lab.artifacts.releases.clear()  # neither artifacts ...
+    lab.runtime.never_ready.update({OLDER, OLD, NEW})  # ... nor starts are needed
+    ended = lab.engine().rollback(None, "orders fail")
+    assert ended.outcome == "rolled_back"
+    assert lab.edge.serving == Split(OLDER)
+    assert lab.engine().state.is_quarantined(NEW)
+    with pytest.raises(errors.NothingToRollBackTo):
+        lab.engine().rollback(None, "once more")
+
+
+def test_rollback_revives_a_pinned_release_that_died(lab: Lab) -> None:
+    lab.serving(OLD, NEW)
+    lab.runtime.stop(OLD)
+    assert lab.engine().rollback(None, "x").outcome == "rolled_back"
+    assert lab.edge.serving == Split(OLD)
+
+
+def test_the_way_back_restarts_an_edge_that_refuses(lab: Lab) -> None:
+    lab.serving(OLD, NEW)
+    lab.edge.refuses = 2
+    assert lab.engine().rollback(None, "x").outcome == "rolled_back"
+    assert lab.edge.stopped == 2
+    assert lab.edge.serving == Split(OLD)
+
+
+def test_an_edge_that_never_accepts_leaves_a_state_to_go_on_from(lab: Lab) -> None:
+    lab.serving(OLD, NEW)
+    lab.edge.refuses = 3
+    with pytest.raises(errors.EdgeRefused):
+        lab.engine().rollback(None, "x")
+    assert lab.engine().recover() is not None
+    assert lab.edge.serving == Split(OLD)
+
+
+def is_safe(lab: Lab) -> None:
+    """Nobody is on a canary, what serves runs, nothing else than baseline and pinned runs, no rollout is left open."""
+    state = lab.engine().state
+    assert state.rollout is None
+    assert state.baseline is not None
+    assert lab.edge.serving == Split(state.baseline)
+    assert set(lab.runtime.running()) == {state.baseline, *state.pinned}
+    assert not state.is_quarantined(state.baseline)
+
+
+def story(tmp_path: Path, policy: Policy, name: str) -> tuple[Lab, Callable[[Engine], object]]:
+    """A world before something happens to it, and what happens. Two steps, enough traffic to decide at once."""
+    brief = [step.model_copy(update={"bake_s": 0}) for step in (policy.steps[0], policy.steps[-1])]
+    lab = Lab(tmp_path / "before", policy.model_copy(update={"steps": tuple(brief)}))
+    lab.edge.rate_per_s = 20_000
+    lab.serving(OLDER, OLD)
+    if name == "bad":
+        lab.edge.failed[NEW] = 0.3
+    if name == "crash":
+        lab.runtime.never_ready.add(NEW)
+    if name == "rollback":
+        return lab, lambda engine: engine.rollback(None, "x")
+    return lab, lambda engine: engine.deploy(NEW, "x")
+
+
+@pytest.mark.parametrize("name", ["healthy", "bad", "crash", "rollback"])
+def test_killed_after_every_write_the_next_engine_gets_to_a_safe_state(tmp_path: Path, policy: Policy, name: str) -> None:
+    before, action = story(tmp_path, policy, name)
+    writes, died = 0, True
+    while died:
+        writes += 1
+        lab = before.fork(tmp_path / str(writes))
+        died = lab.killed_after(writes, action)
+        lab.engine().recover()
+        is_safe(lab)
+        assert lab.engine().recover() is None
+    assert writes > 10
+
+
+@pytest.mark.parametrize("name", ["healthy", "bad", "rollback"])
+def test_a_ledger_cut_after_every_line_leads_to_a_safe_state(tmp_path: Path, policy: Policy, name: str) -> None:
+    """The world has gone on, the record of it is lost from some line on: what the ledger still says decides."""
+    before, action = story(tmp_path, policy, name)
+    kept = len(read(before.path))
+    after = before.fork(tmp_path / "after")
+    action(after.engine())
+    for lines in range(kept, len(read(after.path)) + 1):
+        lab = after.fork(tmp_path / str(lines), lines)
+        engine = lab.engine()
+        engine.recover()
+        engine.resume()
+        is_safe(lab)

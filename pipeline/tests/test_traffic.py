@@ -1,0 +1,152 @@
+"""Envoy's configuration as data: what a request meets, in order, and that nothing is lost on the way back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from release import traffic
+from release.bootstrap import bootstrap
+from release.telemetry import bucket_edges_ms
+from release.traffic import Backend, Split
+
+OLD, NEW, PINNED = ("sha256:" + digit * 64 for digit in "abc")
+BACKENDS = [Backend(NEW, (3, 4)), Backend(OLD, (1, 2)), Backend(PINNED, (5, 6))]
+
+
+def config(split: Split) -> dict[str, Any]:
+    [resource] = traffic.routes(BACKENDS, split, "v1")["resources"]
+    return dict(resource)
+
+
+def rules(split: Split) -> list[dict[str, Any]]:
+    return list(config(split)["virtual_hosts"][0]["routes"])
+
+
+def everyone_else(split: Split) -> list[dict[str, Any]]:
+    return [rule for rule in rules(split) if "weighted_clusters" in rule["route"]]
+
+
+@pytest.mark.parametrize("weight_pct", [1, 10, 50, 90, 99])
+def test_weights_stand_canary_first_and_sum_to_ten_thousand(weight_pct: int) -> None:
+    for rule in everyone_else(Split(OLD, NEW, weight_pct)):
+        assert rule["route"]["weighted_clusters"] == {
+            "use_hash_policy": True,
+            "clusters": [
+                {"name": "release-bbbbbbbbbbbb", "weight": weight_pct * 100},
+                {"name": "release-aaaaaaaaaaaa", "weight": 10_000 - weight_pct * 100},
+            ],
+        }
+
+
+@pytest.mark.parametrize(
+    ("split", "only"),
+    [(Split(OLD), "release-aaaaaaaaaaaa"), (Split(OLD, NEW, 0), "release-aaaaaaaaaaaa"), (Split(OLD, NEW, 100), "release-bbbbbbbbbbbb")],
+)
+def test_a_weight_of_zero_is_left_out(split: Split, only: str) -> None:
+    for rule in everyone_else(split):
+        assert rule["route"]["weighted_clusters"]["clusters"] == [{"name": only, "weight": 10_000}]
+
+
+def test_users_stick_by_their_id() -> None:
+    for rule in everyone_else(Split(OLD, NEW, 10)):
+        assert rule["route"]["hash_policy"] == [{"header": {"header_name": "x-client-id"}, "terminal": True}]
+
+
+def test_pins_come_first_and_have_no_second_try() -> None:
+    pins = rules(Split(OLD, NEW, 10))[: len(BACKENDS)]
+    assert pins == [
+        {
+            "name": backend.digest,
+            "match": {"prefix": "/", "headers": [{"name": "x-release", "string_match": {"exact": backend.digest[7:19]}}]},
+            "route": {"cluster": f"release-{backend.digest[7:19]}", "timeout": "5s"},
+        }
+        for backend in BACKENDS
+    ]
+
+
+def test_what_may_have_begun_is_sent_again_only_if_harmless() -> None:
+    by_match = {
+        str(rule["match"].get("headers")): rule["route"]["retry_policy"]["retry_on"].split(",")
+        for rule in everyone_else(Split(OLD, NEW, 10))
+    }
+    begun_once = by_match.pop("None")
+    assert "reset" not in begun_once
+    assert "connect-failure" in begun_once
+    assert len(by_match) == 2
+    assert all("reset" in retried for retried in by_match.values())
+    assert "GET|HEAD|OPTIONS" in str(by_match)
+    assert "idempotency-key" in str(by_match)
+
+
+def test_a_failure_that_the_gate_counts_is_never_retried() -> None:
+    for rule in rules(Split(OLD, NEW, 10)):
+        assert "5xx" not in str(rule["route"].get("retry_policy"))
+        assert "gateway-error" not in str(rule["route"].get("retry_policy"))
+
+
+def test_a_retry_goes_to_the_other_priority() -> None:
+    for rule in everyone_else(Split(OLD, NEW, 10)):
+        policy = rule["route"]["retry_policy"]
+        assert policy["num_retries"] == 2
+        assert policy["retry_priority"]["typed_config"]["update_frequency"] == 1
+
+
+def test_a_canary_falls_back_to_the_baseline_and_the_baseline_to_nobody() -> None:
+    canary = traffic.endpoints(BACKENDS[0], BACKENDS[1], "v1")["resources"][0]
+    baseline = traffic.endpoints(BACKENDS[1], BACKENDS[1], "v1")["resources"][0]
+    assert [(group["priority"], ports(group)) for group in canary["endpoints"]] == [(0, [3, 4]), (1, [1, 2])]
+    assert [(group["priority"], ports(group)) for group in baseline["endpoints"]] == [(0, [1, 2])]
+
+
+def ports(group: dict[str, Any]) -> list[int]:
+    return [item["endpoint"]["address"]["socket_address"]["port_value"] for item in group["lb_endpoints"]]
+
+
+def test_one_cluster_per_release_with_its_own_endpoints_file() -> None:
+    document = traffic.clusters([OLD, NEW], Path("/edge"), "v7")
+    assert document["version_info"] == "v7"
+    assert [cluster["name"] for cluster in document["resources"]] == ["release-aaaaaaaaaaaa", "release-bbbbbbbbbbbb"]
+    first = document["resources"][0]
+    assert first["eds_cluster_config"]["eds_config"]["path_config_source"]["path"] == "/edge/eds-aaaaaaaaaaaa.json"
+    assert first["common_lb_config"] == {"healthy_panic_threshold": {"value": 0}}
+    assert first["circuit_breakers"]["thresholds"][0]["max_retries"] == 10_000
+
+
+@pytest.mark.parametrize("split", [Split(OLD), *(Split(OLD, NEW, weight) for weight in (0, 1, 10, 50, 99, 100))])
+def test_read_back_gives_the_same_split(split: Split) -> None:
+    assert traffic.read_back(config(split)) == split
+
+
+def test_read_back_goes_by_weights_not_by_names() -> None:
+    tampered = config(Split(OLD, NEW, 10))
+    shares = tampered["virtual_hosts"][0]["routes"][-1]["route"]["weighted_clusters"]["clusters"]
+    shares[0]["weight"], shares[1]["weight"] = 5000, 5000
+    assert traffic.read_back(tampered) == Split(OLD, NEW, 50)
+
+
+@pytest.mark.parametrize("foreign", [{}, {"virtual_hosts": []}, {"virtual_hosts": [{"routes": [{"match": {}}]}]}])
+def test_read_back_refuses_what_is_not_ours(foreign: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="not a split"):
+        traffic.read_back(foreign)
+
+
+def test_read_back_refuses_weights_that_do_not_sum() -> None:
+    broken = config(Split(OLD, NEW, 10))
+    broken["virtual_hosts"][0]["routes"][-1]["route"]["weighted_clusters"]["clusters"][0]["weight"] = 7
+    with pytest.raises(ValueError, match="not a split"):
+        traffic.read_back(broken)
+
+
+def test_every_cluster_is_known_by_its_whole_digest() -> None:
+    assert traffic.digests_of(config(Split(OLD, NEW, 10))) == {f"release-{digest[7:19]}": digest for digest in (OLD, NEW, PINNED)}
+
+
+def test_the_listener_shares_its_port_with_nobody_and_counts_at_the_gates_edge() -> None:
+    document = bootstrap(Path("/edge"), Path("/sock/admin.sock"), 8080, Path("/logs/edge.log"), slow_ms=250)
+    [listener] = document["static_resources"]["listeners"]
+    assert listener["enable_reuse_port"] is False
+    assert listener["address"] == {"socket_address": {"address": "127.0.0.1", "port_value": 8080}}
+    assert document["admin"] == {"address": {"pipe": {"path": "/sock/admin.sock", "mode": 0o600}}}
+    assert document["stats_config"]["histogram_bucket_settings"][0]["buckets"] == list(bucket_edges_ms(250))
