@@ -165,7 +165,7 @@ def _start_postgres(programs: Path, data: Path, stack: ExitStack) -> int:
         argv = [*_not_root(), str(programs / "postgres"), "-D", str(data), *(f"-c{name}={value}" for name, value in options.items())]
         with (data / "server.log").open("w") as log:
             process = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
-        stack.callback(_stop, process, signal.SIGINT)
+        stack.callback(_stop, process, signal.SIGQUIT)  # at once: nobody needs its data
         try:
             _wait_until(partial(_accepts, programs, port), process, data / "server.log")
             return port

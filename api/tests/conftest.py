@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from fastapi import FastAPI
+
 from app import application
 from app.settings import Settings
-from fastapi import FastAPI
 
 RELEASE = "ab" * 6
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+
 from app import cursor
 from app.problems import InvalidRequest
 

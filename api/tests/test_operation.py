@@ -8,8 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
-from app.correlation import taken_or_made
 from fastapi import FastAPI
+
+from app.correlation import taken_or_made
 
 
 def ask(store: FastAPI, *paths: str, **options: Any) -> list[httpx.Response]:

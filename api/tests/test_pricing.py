@@ -1,6 +1,7 @@
 """Whole cents, rounded once per line, half up."""
 
 import pytest
+
 from app.pricing import Country, Item, TaxClass, price, tax_cents
 
 

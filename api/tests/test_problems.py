@@ -8,10 +8,11 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
+
 from app import problems
 from app.limits import BODY_BYTES_MAX
 from app.problems import MEDIA_TYPE, Problem
-from fastapi import FastAPI
 
 JSON = {"content-type": "application/json"}
 BASKET = '{"country": "DE", "lines": [{"product_id": 1, "quantity": %s}]}'

@@ -1,6 +1,7 @@
 """A wrong setting ends the process with one plain line; secrets stay out of it."""
 
 import pytest
+
 from app import settings
 
 GOOD = {

@@ -6,10 +6,11 @@ import asyncio
 import os
 
 from alembic import context
-from app.tables import metadata
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
+
+from app.tables import metadata
 
 MIGRATORS_LOCK = 0x51195A7  # any number, as long as every release uses the same
 WAIT_FOR_OTHERS_S = 60

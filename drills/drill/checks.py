@@ -103,6 +103,8 @@ def _fault_shows(facts: Facts) -> Check:
 def _expectations(facts: Facts) -> Iterator[Check]:
     expect, decisions = facts.scenario.expect, facts.decisions
     yield _equal("the rollout ends", expect.outcome, decisions.outcome)
+    said = "it was interrupted" if decisions.interrupted else "yes" if decisions.outcome else "no"
+    yield Check("and by itself", "expectation", f"within {facts.scenario.load.max_s:g} s", said, said == "yes")
     if expect.verdict:
         yield _equal("the gate's verdict", expect.verdict, decisions.verdict.verdict if decisions.verdict else None)
     if expect.because:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from rich.console import Console
 from rich.table import Table
 
 from drill import sandbox, scenario
@@ -18,6 +19,7 @@ from release.home import Home
 from release.say import Commands, env_option, err, json_option, out
 from release.say import as_json as print_json
 
+WIDTH = 120
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
@@ -77,7 +79,7 @@ def run(name: str, runs: int, seed: int | None, rate: float | None, keep: bool, 
     if keep and runs > 1:
         raise UsageError("--keep is for one run.", remedy="Leave out --runs.")
     home = Home.find()
-    console = err if as_json else out
+    console = _console(as_json)
     drill = _with(scenario.find(name, home.root), seed, rate)
     runner.sweep(home, console)
     reports = [runner.once(home, _with(drill, drill.scenario.load.seed + number, None), console, keep=keep) for number in range(runs)]
@@ -85,6 +87,14 @@ def run(name: str, runs: int, seed: int | None, rate: float | None, keep: bool, 
     if as_json:
         print_json(report)
     _exit(report)
+
+
+def _console(as_json: bool) -> Console:
+    """A file or a pipe has no width of its own."""
+    console = err if as_json else out
+    if not console.is_terminal:
+        console.width = WIDTH
+    return console
 
 
 def _with(drill: Drill, seed: int | None, rate: float | None) -> Drill:
@@ -112,7 +122,7 @@ def report(name: str | None, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        (summary.several if "runs" in found else summary.one)(out, found, folder)
+        (summary.several if "runs" in found else summary.one)(_console(as_json), found, folder)
 
 
 def _folder(home: Home, name: str | None) -> Path:

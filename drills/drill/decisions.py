@@ -29,6 +29,7 @@ class Decisions:
     ended_s: float | None = None
     outcome: str | None = None
     reason: str = ""
+    interrupted: bool = False  # by the drill, out of time, or by a person
     after: frozenset[str] = frozenset()  # what was done with the release: drained, release_stopped, quarantined, frozen
 
     @property
@@ -72,6 +73,7 @@ def fold(entries: Sequence[Entry], digest: str) -> Decisions:
         ended_s=ended[0] if ended else None,
         outcome=ended[1].outcome if ended else None,
         reason=ended[1].reason if ended else "",
+        interrupted=any(isinstance(fact, e.Interrupted | e.AbortRequested) for _, fact in facts),
         after=frozenset(
             entry.name for entry in mine if entry.name in ("drained", "release_stopped", "quarantined") and entry.data["digest"] == digest
         )

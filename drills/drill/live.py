@@ -73,7 +73,7 @@ class Live:
             self._look = fact
         sentence = tell(entry)
         if sentence and not (isinstance(fact, e.GateLooked) and fact.verdict != "FAIL"):
-            yield sentence
+            yield " ".join(sentence.split())
 
 
 def _lane(responses: list[Response]) -> LaneNow:

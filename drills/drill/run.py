@@ -98,7 +98,12 @@ class Run:
 
     def roll_it_out(self) -> None:
         self.view.phase("roll out, watched by the gate", usual_s=30)
-        deploy = self.engine.deploy(self.canary["digest"], f"drill {self.drill.name}", bound_s=self.drill.scenario.load.max_s)
+        deploy = self.engine.deploy(self.canary["digest"], f"drill {self.drill.name}")
+        bound_s = self.drill.scenario.load.max_s
+        self._until(lambda: not deploy.running(), bound_s)
+        if deploy.running():
+            self.view.say(f"no end within {bound_s:g} s: interrupted")
+            deploy.stop()
         self._wait(deploy, allowed=ENDED)
 
     def wait_until_users_are_well(self) -> None:

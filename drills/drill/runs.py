@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,7 +29,7 @@ def once(home: Home, drill: Drill, console: Console, *, keep: bool) -> dict[str,
     with view(console, f"{drill.name}: {drill.scenario.title}") as shown:
         run = Run(home, drill, name, shown, keep)
         report = run.perform()
-    summary.one(console, report, run.folder)
+    summary.one(console, report, run.folder, time.monotonic() - run.started_s)
     if keep:
         console.print(f"kept    {run.address} (environment {run.env}; `drill clean` ends it)", markup=False)
     return report

@@ -6,7 +6,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -38,37 +38,44 @@ def owned(home: Home, run: str, *, keep: bool) -> Iterator[str]:
         file = mark.open("w", encoding="utf-8")
         fcntl.flock(file, fcntl.LOCK_EX)
     with file:
-        yield env_of(run)
-        if keep:
-            file.write(KEPT)
-        elif not home.env(env_of(run)).exists():
-            mark.unlink()
+        try:
+            yield env_of(run)
+        finally:
+            if not home.env(env_of(run)).exists():
+                mark.unlink()
+            elif keep:
+                file.write(KEPT)
 
 
 def left(home: Home) -> list[Left]:
     """What dead drills left, and what was kept."""
     with _locked(home):
-        marks = [mark for mark in sorted(_marks(home).glob("*.owner")) if _is_free(mark)]
-    return [Left(mark.stem, mark.read_text(encoding="utf-8") == KEPT, mark) for mark in marks]
+        said = {mark: _last_word(mark) for mark in sorted(_marks(home).glob("*.owner"))}
+    return [Left(mark.stem, word == KEPT, mark) for mark, word in said.items() if word is not None]
 
 
 def clean(home: Home, one: Left) -> None:
     """Stop its rollout, its releases, edge and database, and delete its state. Raises EngineSaid where that fails."""
-    logs = one.mark.with_suffix("")
-    down = Engine(home.root, one.env, logs).down()
-    down.process.wait(down.bound_s)
-    down.answer()
-    shutil.rmtree(logs)
-    one.mark.unlink(missing_ok=True)
+    with suppress(FileNotFoundError), one.mark.open("r+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # another drill may be cleaning the same: then it is gone when we have waited
+        if not one.mark.exists():
+            return
+        logs = one.mark.with_suffix("")
+        down = Engine(home.root, one.env, logs).down()
+        down.process.wait(down.bound_s)
+        down.answer()
+        shutil.rmtree(logs)
+        one.mark.unlink()
 
 
-def _is_free(mark: Path) -> bool:
-    with mark.open("r", encoding="utf-8") as file:
-        try:
+def _last_word(mark: Path) -> str | None:
+    """What its owner wrote into it at the end; None where the owner lives, or where there is nothing to clean up any more."""
+    try:
+        with mark.open("r", encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+            return file.read()
+    except (BlockingIOError, FileNotFoundError):
+        return None
 
 
 def _marks(home: Home) -> Path:

@@ -26,13 +26,13 @@ class ReleaseUnderTest(Frozen):
 
 
 class Load(Frozen):
-    """Open loop: arrivals come at fixed times, however slow the answers are."""
+    """Open loop: arrivals come at fixed times, however slow the answers are. A rollout that takes longer than `max_s` is interrupted."""
 
     rate_per_s: Annotated[float, Field(ge=1, le=1000)] = 120
     users: Annotated[int, Field(ge=1, le=9999)] = 2000
     seed: Annotated[int, Field(ge=0)] = 1
     warm_up_s: Annotated[float, Field(ge=0, le=600)] = 3
-    max_s: Seconds = 120
+    max_s: Seconds = 150
 
 
 class Expect(Frozen):

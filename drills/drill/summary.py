@@ -14,10 +14,13 @@ from drill.report.words import OUTCOMES, TIMES, budget, headline, many, seconds,
 STYLES = {"pass": "bold green", "fail": "bold red", "invalid": "bold yellow"}
 
 
-def one(console: Console, report: dict[str, Any], folder: Path) -> None:
+def one(console: Console, report: dict[str, Any], folder: Path, total_s: float | None = None) -> None:
+    """`total_s`: with the report's drawing and the cleaning up, where that was just done."""
     table = _table("time", "measured", "budget", "from … to")
     for name, (word, meaning) in TIMES.items():
         value, limit = report["times"][name], report["budgets"][name]
+        if value is None and limit is None:
+            continue
         over = value is not None and limit is not None and value > limit
         table.add_row(word, Text(seconds(value), "red" if over else "bold"), budget(limit), Text(meaning, "dim"))
     console.print()
@@ -26,20 +29,21 @@ def one(console: Console, report: dict[str, Any], folder: Path) -> None:
     console.print()
     console.print(table)
     console.print()
-    _harm(console, report)
+    _harm(console, report, total_s)
     for check in report["checks"]:
         if not check["held"]:
             console.print(f"not held: {check['name']}: wanted {check['wanted']}, measured {check['measured']}", style="red", markup=False)
     console.print(f"report  {folder / 'report.html'}", markup=False)
 
 
-def _harm(console: Console, report: dict[str, Any]) -> None:
+def _harm(console: Console, report: dict[str, Any], total_s: float | None) -> None:
     impact, setup_s = report["impact"], report["setup_s"]
     console.print(
         f"harm    {many(impact['users_harmed'], 'user')} of {impact['users']:,}, {many(impact['failed_requests'], 'failed request')} of {impact['requests']:,}"
     )
-    took = f"the drill took {report['run_s']:.1f} s"
-    console.print(f"run     {took}" + (f", set-up before it {setup_s:.1f} s" if setup_s is not None else ""))
+    cleaned = f", {total_s:.1f} s with report and cleaning up" if total_s is not None else ""
+    before = f"; set-up before it {setup_s:.1f} s" if setup_s is not None else ""
+    console.print(f"run     {report['run_s']:.1f} s{cleaned}{before}")
 
 
 def several(console: Console, report: dict[str, Any], folder: Path) -> None:

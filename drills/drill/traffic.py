@@ -12,6 +12,7 @@ from drill.samples import ClientTotals
 from drill.scenario import Load
 from release.errors import DrillInvalid
 
+AFTER_S = 120.0  # warm-up, build and confirmation come on top of the rollout's own bound
 STOP_S = 12.0  # outstanding answers get their timeout, then it is killed
 
 
@@ -44,7 +45,7 @@ class Traffic:
             tail = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
             raise DrillInvalid(
                 f"The traffic ended before the drill did{': ' + tail[0] if tail else ''}.",
-                remedy="Raise load.max_s, or read logs/load.log.",
+                remedy="Its words are in logs/load.log.",
             )
 
     def stop(self) -> ClientTotals | None:

@@ -22,8 +22,8 @@ from drill.load.shop import Shop
 ROOT = Path(__file__).parents[2]
 FAULTS = sorted(path.stem for path in (ROOT / "drills" / "faults").glob("*.patch"))
 POPULATION = Plan(rate_per_s=120, users=2000, seed=7)
-REQUESTS = 1200
-AT_ONCE = 8
+REQUESTS = 600
+AT_ONCE = 12
 LATE_S = 0.4  # the fault adds half a second
 
 
@@ -49,6 +49,7 @@ def apply(tree: Path, fault: str, *options: str) -> None:
 def unit_tests(tree: Path) -> subprocess.CompletedProcess[str]:
     argv = [sys.executable, "-m", "pytest", "-q", "-m", "not real and not long and not cosign", "api/tests"]
     environment = {**os.environ, "PYTHONPATH": str(tree / "api")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     return subprocess.run(argv, cwd=tree, env=environment, check=False, capture_output=True, text=True, timeout=200)
 
 
@@ -66,7 +67,7 @@ def test_it_applies_to_this_tree(fault: str, tree: Path) -> None:
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("fault", ["checkout-5xx", "slow-release", "healthy-release"])
+@pytest.mark.parametrize("fault", ["checkout-5xx", "slow-release"])
 def test_unit_tests_do_not_see_it(fault: str, tree: Path) -> None:
     apply(tree, fault)
     done = unit_tests(tree)
@@ -96,16 +97,17 @@ async def _visit(address: str, requests: int) -> list[Seen]:
         items = (await client.get("/api/products?country=DE")).json()["items"]
         shop = Shop([item["id"] for item in items])
 
-        async def one(arrival: Any) -> Seen:
+        async def one(number: int, arrival: Any) -> Seen:
             async with gate:
                 asked = shop.request(arrival)
+                headers = {**asked.headers(), "x-correlation-id": f"visit-{number:06d}"}  # the same ones in each run
                 began_s = time.perf_counter()
-                answer = await client.request(asked.method, asked.path, json=asked.body, headers=asked.headers())
+                answer = await client.request(asked.method, asked.path, json=asked.body, headers=headers)
                 if asked.op == "order" and answer.is_success:
                     shop.ordered(asked.user, answer.json()["id"])
                 return Seen(answer.status_code, time.perf_counter() - began_s)
 
-        return await asyncio.gather(*(one(arrival) for arrival in islice(POPULATION.arrivals(), requests)))
+        return await asyncio.gather(*(one(*arrival) for arrival in islice(enumerate(POPULATION.arrivals()), requests)))
 
 
 def share(seen: list[Seen], counts: Callable[[Seen], bool]) -> float:
@@ -132,7 +134,7 @@ def test_checkout_5xx_fails_three_requests_in_ten(tree: Path, database: Any, ser
 @pytest.mark.real
 def test_slow_release_is_late_with_a_third_and_fails_nobody(tree: Path, database: Any, serve: Callable[..., str]) -> None:
     apply(tree, "slow-release")
-    seen = visit(serve(database.url, api=tree / "api"), requests=600)
+    seen = visit(serve(database.url, api=tree / "api"), requests=400)
     assert {one.status for one in seen} <= {200, 201}
     assert 0.28 < share(seen, lambda one: one.took_s > LATE_S) < 0.38
 

@@ -36,12 +36,14 @@ def _listener(folder: Path, port: int, access_log: Path) -> Json:
 
 
 def _http(folder: Path, access_log: Path) -> Json:
-    """No address counts as internal, so that no client can steer retries and timeouts by headers of Envoy's own."""
+    """No client counts as internal, so that none can steer retries and timeouts by Envoy's own headers. An empty list would mean
+    "all private addresses, and loopback"; the one that is named is nobody's.
+    """
     return {
         "@type": f"{TYPE}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "edge",
         "use_remote_address": True,
-        "internal_address_config": {"unix_sockets": False},
+        "internal_address_config": {"cidr_ranges": [{"address_prefix": "255.255.255.255", "prefix_len": 32}]},
         "request_headers_timeout": "5s",
         "rds": {"route_config_name": ROUTES, "config_source": watched(folder / "rds.json")},
         "access_log": [{"name": "file", "typed_config": _access_log(access_log)}],

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from release import errors
 from release.adapters.layer import contents, pack, write
 from release.adapters.layout import Layout

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
+
 from release.adapters import source
 from release.adapters.build import build
 from release.adapters.oci import OciArtifacts

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
 from release.adapters.pins import Pin, check_sbom, pins
 from release.adapters.sbom import cyclonedx
 from release.artifact import Kind, encode, statement

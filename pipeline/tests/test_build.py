@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from release import errors
 from release.adapters import build as building
 from release.adapters.build import build
@@ -21,7 +22,7 @@ from release.adapters.signing import sign_statement
 from release.artifact import File, Kind, Manifest, decode
 from release.home import Home
 
-BUILD = "import sys; from pathlib import Path; from release.adapters.build import build; from release.home import Home; print(build(Home(Path(sys.argv[1]))).digest)"
+BUILD = "import sys; from pathlib import Path; from release.adapters.build import build; from release.home import Home; print(build(Home(Path(sys.argv[1])), *map(Path, sys.argv[2:])).digest)"
 
 
 def files_of(home: Home, digest: str) -> tuple[File, ...]:
@@ -70,7 +71,7 @@ def test_a_tree_that_differs_from_its_commit_is_dirty(checkout: Home, change: st
         "edit": lambda: pricing.write_text("changed = True\n"),
         "new": lambda: (pricing.parent / "new.py").write_text(""),
         "delete": pricing.unlink,
-        "mode": lambda: pricing.chmod(0o755),
+        "mode": lambda: pricing.chmod(0o700),
     }
     changes[change]()
     dirty = build(checkout)
@@ -154,15 +155,16 @@ def test_nothing_in_a_release_names_this_machine(checkout: Home) -> None:
 
 
 @pytest.mark.real
-def test_two_builds_at_once_give_one_whole_release(checkout: Home) -> None:
-    running = [
-        subprocess.Popen([sys.executable, "-c", BUILD, str(checkout.root)], stdout=subprocess.PIPE, text=True, start_new_session=True)
-        for _ in range(3)
-    ]
+def test_builds_at_once_give_whole_releases_and_lose_none(checkout: Home, bug: Path) -> None:
+    command = [sys.executable, "-c", BUILD, str(checkout.root)]
+    commands = [command, [*command, str(bug)]] * 2
+    running = [subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, start_new_session=True) for argv in commands]
     digests = {process.communicate(timeout=60)[0].strip() for process in running}
-    assert [process.returncode for process in running] == [0, 0, 0]
-    assert OciArtifacts(checkout).list() == tuple(digests)
-    OciArtifacts(checkout).verify(digests.pop())
+    assert [process.returncode for process in running] == [0] * 4
+    assert len(digests) == 2
+    assert set(OciArtifacts(checkout).list()) == digests
+    for digest in digests:
+        OciArtifacts(checkout).verify(digest)
 
 
 def test_a_release_that_no_longer_verifies_is_attested_anew(store: Home) -> None:
@@ -170,6 +172,7 @@ def test_a_release_that_no_longer_verifies_is_attested_anew(store: Home) -> None
     shutil.rmtree(store.keys)  # the key is lost
     assert build(store).built
     OciArtifacts(store).verify(digest)
+    assert len(Layout(store.artifacts).referrers(digest)[0]) == len(Kind)  # the new ones have replaced the old
     with pytest.raises(errors.WrongSignature):
         OciArtifacts(store).verify(other)
 
@@ -183,6 +186,20 @@ def test_build_recovers_from_a_lost_index(store: Home, harm: str) -> None:
     assert set(OciArtifacts(store).list()) == set(digests)
     for digest in digests:
         OciArtifacts(store).verify(digest)
+
+
+def test_a_build_that_was_killed_leaves_nothing_that_is_listed(checkout: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(layout: Layout, *manifests: object, **more: object) -> None:
+        (layout.root / "blobs/sha256/.new-x").touch()  # as far as it had come
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Layout, "add", killed)
+        with pytest.raises(KeyboardInterrupt):
+            build(checkout)
+    assert OciArtifacts(checkout).list() == ()
+    OciArtifacts(checkout).verify(build(checkout).digest)
+    assert not list(checkout.artifacts.rglob(".new-*"))
 
 
 def test_build_mends_a_damaged_layer(store: Home) -> None:

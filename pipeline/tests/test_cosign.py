@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from release.adapters.keys import signing_key
 from release.adapters.oci import OciArtifacts
 from release.artifact import Kind

@@ -291,7 +291,7 @@ def test_a_refused_configuration_leaves_the_old_one_serving_and_on_disk(world: W
 def test_a_route_to_an_unknown_release_is_refused(world: World) -> None:
     old = world.upstream(OLD)
     world.edge.ensure([old], Split(OLD))
-    with pytest.raises(EdgeRefused, match="unknown cluster"):
+    with pytest.raises(EdgeRefused, match="unknown weighted cluster"):
         world.edge.resources.apply({"rds.json": traffic.routes([old], Split(OLD, NEW, 50), "v")}, "v")
     assert world.edge.split() == Split(OLD)
 

@@ -119,6 +119,35 @@ def test_without_answer_times_nothing_passes() -> None:
     assert said[-1].reasons == ("slow: 0 of 0 canary requests bad, baseline 0 of 0; 1.0 to 1 for health, 20 to 1 needed",)
 
 
+@pytest.mark.parametrize("slow", [(NONE, (30, 3)), ((3, 3), NONE)])
+def test_times_of_one_lane_alone_say_nothing(slow: tuple[Counts, Counts]) -> None:
+    said = told(seconds(10, (3, 0), (30, 0), slow=slow))
+    assert {evidence.health["slow"] for evidence in said} == {1.0}
+    assert said[-1].evidence < 1
+
+
+def test_the_promised_share_of_false_alarms_is_the_threshold() -> None:
+    said = told([window(second, (24, 1), (120, 0)) for second in range(10)])
+    assert 50 < said[4].evidence < 100 < said[5].evidence < 500
+    assert all((evidence.verdict is Verdict.FAIL) == (evidence.evidence >= 100) for evidence in said)
+
+
+def test_proof_of_health_does_not_count_while_the_baseline_is_ill() -> None:
+    said = told(
+        [*(window(second, (12, 0), (108, 0)) for second in range(60)), window(60, (12, 0), (108, 20)), window(61, (12, 0), (108, 0))]
+    )
+    assert [evidence.verdict for evidence in said[-3:]] == [Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.PASS]
+
+
+def test_the_size_of_bets_follows_the_baselines_calm_blocks_only() -> None:
+    state = begun()
+    for at_s, slow_of_baseline in enumerate((6, 6, 60)):
+        state, _ = gate.look(state, POLICY, window(at_s, (12, 0), (120, 0), slow=((12, 0), (120, slow_of_baseline))))
+    assert state.slow.calm_baseline == Tally(240, 12)
+    assert state.slow.ill
+    assert state.slow.expected_share == pytest.approx(12.5 / 740)
+
+
 def test_an_outage_of_both_lanes_holds() -> None:
     said = told(seconds(60, (3, 1), (30, 10)))
     assert verdicts(said) == {Verdict.INCONCLUSIVE}

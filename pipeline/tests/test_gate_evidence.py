@@ -51,6 +51,13 @@ def test_bets_against_an_unhealthy_release_do_win(rule: Indicator) -> None:
     assert min(against_baseline(found, rule, rule.slo_bad_share / 2)) > 1
 
 
+@BOTH
+def test_one_bad_answer_alone_is_no_proof(rule: Indicator) -> None:
+    """Stakes are bounded by the number of answers, and at 100 % by the limit."""
+    assert max(against_baseline(Lanes(Tally(1, 1), Tally(10_000, 0)), rule, 0.0)) <= 101
+    assert max(against_limit(Tally(120, 120), rule.slo_bad_share)) <= 1 + 0.2 / rule.slo_bad_share
+
+
 def test_the_largest_stake_is_fair_where_bad_answers_come_all_at_once() -> None:
     """A pessimist's cluster: all n answers of a block are bad together, or none."""
     rule, n, m = RULES.failures, 30, 60

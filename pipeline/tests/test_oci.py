@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from release import errors
 from release.adapters.keys import signing_key
 from release.adapters.layout import Layout
@@ -378,3 +379,12 @@ def test_adding_keeps_what_is_listed(store: Home) -> None:
     layout.add([hung(store, Kind.SBOM)])
     assert layout.index().manifests == before
     assert not list(store.artifacts.rglob(".new-*"))
+
+
+def test_one_writer_at_a_time_and_a_bounded_wait_for_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("release.adapters.layout.LOCK_WAIT_S", 0.05)
+    one, two = Layout(tmp_path), Layout(tmp_path)
+    with one.locked(), pytest.raises(errors.BuildFailed, match="Another build"), two.locked():
+        pytest.fail("two writers at once")
+    with two.locked():
+        pass

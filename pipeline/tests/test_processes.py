@@ -9,16 +9,19 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 import psutil
 import pytest
+
 from release.adapters.processes import MARK, Processes, wait_until
 from release.errors import MachineLacks
 from release.runtime import Program
 
 pytestmark = pytest.mark.real
+UP = "import time; print('up', flush=True); time.sleep(600)"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
 PARENT = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); print('up', flush=True); time.sleep(600)"
 
@@ -59,7 +62,8 @@ def test_the_environment_is_ours_plus_its_own_without_what_slows_it(
 ) -> None:
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setenv("OURS", "too")
-    record = processes.start(program(tmp_path))
+    record = processes.start(program(tmp_path, UP))
+    says_up(processes)
     process = record.process()
     assert process
     environment = process.environ()
@@ -96,15 +100,26 @@ def test_children_of_a_killed_process_go_with_it(processes: Processes, tmp_path:
     assert gone(child.pid)
 
 
+@contextmanager
+def foreign(code: str) -> Iterator[subprocess.Popen[str]]:
+    """A process of somebody else's."""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def test_a_reused_number_is_never_taken_for_ours(processes: Processes, tmp_path: Path) -> None:
     record = processes.start(program(tmp_path))
     processes.stop(["sleeper"], 1)
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True) as stranger:
+    with foreign(UP) as stranger:
+        assert stranger.stdout
+        assert stranger.stdout.readline() == "up\n"
         processes.note(record, pid=stranger.pid, created_s=psutil.Process(stranger.pid).create_time())
         assert processes.alive("sleeper") is None
         processes.sweep(0.5)
         assert stranger.poll() is None
-        stranger.kill()
 
 
 def test_a_start_that_we_did_not_live_to_note_is_found(processes: Processes, tmp_path: Path) -> None:
@@ -138,15 +153,13 @@ def test_a_zombie_is_dead_whoever_its_parent_is(processes: Processes, tmp_path: 
     assert wait_until(lambda: not processes.alive("sleeper"), 10)
     assert mine.pid
     assert not psutil.pid_exists(mine.pid)
-    code = "import subprocess, sys, time; p = subprocess.Popen(['true']); print(p.pid, flush=True); time.sleep(600)"
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+    with foreign("import subprocess, time; p = subprocess.Popen(['true']); print(p.pid, flush=True); time.sleep(600)") as parent:
         assert parent.stdout
         zombie = int(parent.stdout.readline())
         assert wait_until(lambda: psutil.Process(zombie).status() == psutil.STATUS_ZOMBIE, 10)
         processes.note(mine, pid=zombie)
         assert processes.alive("sleeper") is None
         processes.sweep(0.1)
-        parent.kill()
 
 
 def test_what_cannot_be_executed_leaves_no_record(processes: Processes, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+
 from release import errors
 from release.adapters.keys import hint, signing_key, trusted_key
 from release.adapters.signing import pre_authentication, sign_message, sign_statement, verify_message, verify_statement

@@ -50,7 +50,7 @@ def share(found: list[Rollout], outcome: str) -> float:
     ],
     ids=["all fail", "30 % fail", "10 % fail", "5 % fail", "half are slow"],
 )
-def test_a_bug_is_found_after_few_requests(bad: dict[str, float], requests_most: int, seconds_most: float) -> None:
+def test_a_bug_is_found_after_few_requests(bad: dict[str, Any], requests_most: int, seconds_most: float) -> None:
     """Medians at 200 requests/s, half as much again as what thousands of rollouts gave."""
     found = rollouts(60, **bad)
     assert share(found, "rolled_back") == 1
@@ -84,7 +84,7 @@ def test_a_bug_is_found_in_the_middle_of_bursts_and_under_an_outage() -> None:
     for shape in (BURSTS, OUTAGE, {"disturbances": [{"at_s": 0, "lasting_s": 60, "more": {"failures": 0.2, "slow": 0}}]}):
         found = rollouts(30, failures=0.3, **shape)
         assert share(found, "rolled_back") == 1
-        assert median(one.seconds for one in found) < 60
+        assert median(one.seconds for one in found) < 90  # a minute of outage, and what the bug takes without
 
 
 def test_what_is_beyond_the_limit_is_not_promoted() -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from release.errors import TelemetryLost
+from release import policy, yamlfile
+from release.errors import BadPolicy, TelemetryLost
 from release.telemetry import Counters, Lanes, Look, Sample, Tally, bucket_edge_ms, bucket_edges_ms, parse, sample, stats_path
 
 Stats = dict[str, Any]
+POLICY = Path(__file__).parents[1] / "policy.yaml"
 SLOW_MS = 250
 OLD, NEW, QUIET = "release-aaaaaaaaaaaa", "release-bbbbbbbbbbbb", "release-cccccccccccc"
 DIGESTS = {OLD: "sha256:a", NEW: "sha256:b", QUIET: "sha256:c"}
@@ -126,10 +130,9 @@ def test_without_a_baseline_its_lane_is_empty() -> None:
 
 @pytest.mark.parametrize("which", range(4))
 def test_a_counter_that_went_backwards_is_an_error(which: int) -> None:
-    grown = [5, 5, 5, 5]
-    grown[which] = 3
+    completed, failed, timed, slow = (3 if number == which else 5 for number in range(4))
     with pytest.raises(TelemetryLost, match="backwards"):
-        sample(_look(0, new=Counters(4, 4, 4, 4, 0)), _look(1, new=Counters(*grown, active=0)), "new", None)
+        sample(_look(0, new=Counters(4, 4, 4, 4, 0)), _look(1, new=Counters(completed, failed, timed, slow, 0)), "new", None)
 
 
 def test_the_number_in_flight_may_fall() -> None:
@@ -149,3 +152,12 @@ def test_time_goes_on(later_s: float) -> None:
     some = Counters(1, 0, 1, 0, 0)
     with pytest.raises(TelemetryLost, match="not later"):
         sample(_look(1.0, new=some), _look(later_s, new=some), "new", None)
+
+
+@pytest.mark.parametrize(
+    ("slow_ms", "allowed"), [(7, True), (99, True), (250, True), (1200, True), (105, False), (255, False), (1250, False)]
+)
+def test_the_policy_allows_what_the_edge_can_count(slow_ms: int, allowed: bool) -> None:
+    text = POLICY.read_text(encoding="utf-8").replace("slow_ms: 250 ", f"slow_ms: {slow_ms} ")
+    with nullcontext() if allowed else pytest.raises(BadPolicy, match="slow_ms"):
+        yamlfile.parse(text, "policy.yaml", policy.Policy, BadPolicy)

@@ -65,7 +65,7 @@ def fold(drill: Drill, facts: Facts, context: Context) -> Report:
         "orders": _orders(facts.orders),
         "client": asdict(facts.client) if facts.client else None,
         "checks": [asdict(check) for check in every],
-        "timeline": timeline(facts, context.entries),
+        "timeline": timeline(facts, context.entries, context.canary),
         "series": series(facts),
         "slo": asdict(facts.slo),
         "confirm_s": scenario.confirm_s,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from drill import decisions
 from drill.checks import Facts
 from release import events as e
 from release.home import short
@@ -15,11 +16,12 @@ from release.narrate import tell
 INTENTIONS = {"set_split"}  # commands that matter to people: when the switch was decided
 
 
-def timeline(facts: Facts, entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    """`t_s` counts from the request of the rollout (or the first event). Undecided looks of the gate are left out: series has them."""
+def timeline(facts: Facts, entries: Sequence[Entry], canary: str) -> list[dict[str, Any]]:
+    """Of this rollout; `t_s` counts from its request. Undecided looks of the gate are left out: series has them."""
+    entries = decisions.of(entries, canary)
     if not entries:
         return []
-    zero_s = facts.moments.rollout_requested or entries[0].mono_s
+    zero_s = entries[0].mono_s
     events = [*_engine(entries, facts), *_client(facts, entries[-1])]
     return [event | {"t_s": round(event["mono_s"] - zero_s, 3)} for event in sorted(events, key=lambda event: float(event["mono_s"]))]
 

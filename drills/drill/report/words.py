@@ -53,8 +53,12 @@ def _verdict(report: dict[str, Any]) -> str:
     if rollout["outcome"] is None:
         return "The rollout did not come to an end."
     if report["moments_s"]["first_user"] is None:
-        return f"The release was {rollout['outcome']} before it got any users: {rollout['reason']}."
-    return f"The rollout was {rollout['outcome']}: {rollout['reason']}."
+        return f"The rollout was {rollout['outcome']} before any user got the release: {_one_line(rollout['reason'])}."
+    return f"The rollout was {rollout['outcome']}: {_one_line(rollout['reason'])}."
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()).rstrip(".")
 
 
 def _harm(report: dict[str, Any]) -> str:

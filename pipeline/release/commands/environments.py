@@ -120,7 +120,9 @@ def status(env: str, as_json: bool) -> None:
 def _status(environment: Environment) -> dict[str, Any]:
     world, state = environment.world, environment.state()
     split = world.edge.split() if environment.folder.exists() else None
-    roles = {state.baseline: "baseline", **dict.fromkeys(state.pinned, "pinned")}
+    roles = dict.fromkeys(state.pinned, "pinned")
+    if state.baseline:
+        roles = {state.baseline: "baseline", **roles}
     if state.rollout:
         roles.setdefault(state.rollout.digest, "canary")
     running = list(world.runtime.running()) if environment.folder.exists() else []

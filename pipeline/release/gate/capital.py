@@ -81,7 +81,7 @@ def against_limit(block: Tally, limit: float) -> list[float]:
     """One factor per stake where there is no baseline: 1 + s (k/n - limit), fair as long as the mean bad share is within `limit`.
 
     The largest stake is 1 / (5 limit): one block in which everything is bad multiplies a bet by 6 at most at a limit
-    of 20 %, by 21 at 1 %. So no burst within two blocks can bring 1 to 100 on its own.
+    of 20 %, by 21 at 1 %. Four stakes share the money, so no burst within two blocks can bring 1 to 100 on its own.
     """
     excess = block.bad / block.requests - limit
     return [1 + part * excess * 0.2 / limit for part in STAKES]

@@ -21,8 +21,8 @@ def watch_slo(state: GateState, policy: Policy, sample: Sample) -> tuple[GateSta
 
     False alarms: a release whose mean bad share stays within the limit is rolled back, here or at an earlier step, in at most
     `false_alarm_share` of rollouts (Ville's inequality), also where bad answers come in clusters within a block. A burst that is
-    not the release's fault can't be told from one that is, so stakes are small: even with a full capital of 1 it takes two
-    blocks (2 s) of a total outage, or four in which everything is slow, to get to a rollback, and after a long rollout some more.
+    not the release's fault can't be told from one that is, so stakes are small: even with a full capital of 1 it takes three
+    blocks (3 s) of a total outage, or six in which everything is slow, to get to a rollback, and after a long rollout one or two more.
     """
     if state.failures.watch_limit is None:
         state = _begin(state, policy)
