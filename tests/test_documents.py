@@ -87,8 +87,10 @@ def test_every_remedy_names_commands_that_exist() -> None:
     for kind in classes():
         for line in re.findall(r"`((?:release|drill) [^`]+)`", kind.remedy):
             words = [word if word not in ("TEXT", "PATCH") else "x" for word in shlex.split(line)]
-            if "--help" not in words:
+            if len(words) > 2:
                 parses(words)
+            else:
+                assert words[1] == "--help" or words[1] in PROGRAMS[words[0]].commands, line  # type: ignore[attr-defined]
 
 
 def test_every_page_is_reached_from_the_index() -> None:
@@ -114,4 +116,4 @@ def test_every_word_of_the_glossary_is_in_use() -> None:
     ).lower()
     for term in terms:
         for word in term.split(", "):
-            assert re.search(rf"\b{re.escape(word.lower())}", text) or word.startswith("mitigate") or word == "recover", word
+            assert re.search(rf"\b{re.escape(word.lower())}", text), word

@@ -34,6 +34,7 @@ from release.home import Home
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 TICK_S = 0.2
+AFTER_S = 240.0  # the traffic's bound, beyond the rollout's: building, interrupting, confirming
 CALM_MAX_S = 30.0  # how long the confirm window may let us wait for itself, beyond its own length
 
 
@@ -85,7 +86,7 @@ class Run:
     def send_traffic(self) -> None:
         load = self.drill.scenario.load
         self.view.phase(f"send {load.rate_per_s:g} requests/s from {load.users:,} users", usual_s=load.warm_up_s + 1)
-        self.traffic = Traffic.start(self.address, load, self.folder / "samples.jsonl", self.logs / "load.log")
+        self.traffic = Traffic.start(self.address, load, self.folder / "samples.jsonl", self.logs / "load.log", after_s=AFTER_S)
 
     def build_the_release(self) -> None:
         """While the load warms up."""

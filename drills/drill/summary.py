@@ -25,7 +25,7 @@ def one(console: Console, report: dict[str, Any], folder: Path, total_s: float |
         table.add_row(word, Text(seconds(value), "red" if over else "bold"), budget(limit), Text(meaning, "dim"))
     console.print()
     console.print(Text.assemble((f"{OUTCOMES[report['outcome']]}: ", STYLES[report["outcome"]]), (report["title"], "bold")))
-    console.print(headline(report), markup=False)
+    console.print(headline(report), markup=False, soft_wrap=not console.is_terminal)
     console.print()
     console.print(table)
     console.print()

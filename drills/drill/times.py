@@ -50,7 +50,7 @@ class Times:
     detect_s: float | None  # impact started -> detected
     revert_s: float | None  # detected -> mitigated
     mitigate_s: float | None  # impact started -> mitigated
-    recover_s: float | None  # impact started -> recovered
+    recover_s: float | None  # impact started -> recovered; None where nothing was mitigated
 
     def as_dict(self) -> dict[str, float | None]:
         return asdict(self)
@@ -114,7 +114,7 @@ def times(moments: Moments, build_s: float | None) -> Times:
         detect_s=_between(moments.impact_started, moments.detected),
         revert_s=_between(moments.detected, moments.mitigated),
         mitigate_s=_between(moments.impact_started, moments.mitigated),
-        recover_s=_between(moments.impact_started, moments.recovered),
+        recover_s=_between(moments.impact_started, moments.recovered if moments.mitigated is not None else None),
     )
 
 

@@ -12,7 +12,6 @@ from drill.samples import ClientTotals
 from drill.scenario import Load
 from release.errors import DrillInvalid
 
-AFTER_S = 120.0  # warm-up, build and confirmation come on top of the rollout's own bound
 STOP_S = 12.0  # outstanding answers get their timeout, then it is killed
 
 
@@ -23,8 +22,11 @@ class Traffic:
     log: Path
 
     @classmethod
-    def start(cls, address: str, load: Load, samples: Path, log: Path) -> Traffic:
-        """Its stdin is the leash: the kernel closes it when this process ends, even by kill -9, and then the load ends, too."""
+    def start(cls, address: str, load: Load, samples: Path, log: Path, *, after_s: float = 0.0) -> Traffic:
+        """Its stdin is the leash: the kernel closes it when this process ends, even by kill -9, and then the load ends, too.
+
+        Else it ends by itself `after_s` after the load's own bound.
+        """
         log.parent.mkdir(parents=True, exist_ok=True)
         options = {
             "address": address,
@@ -32,7 +34,7 @@ class Traffic:
             "rate": load.rate_per_s,
             "users": load.users,
             "seed": load.seed,
-            "for": load.max_s,
+            "for": load.max_s + after_s,
         }
         argv = [sys.executable, "-m", "drill.load", "--leash", *(f"--{name}={value}" for name, value in options.items())]
         with log.open("wb") as file:

@@ -137,7 +137,7 @@ class Aborted(SlipwayError):
 class NothingToRollBackTo(SlipwayError):
     exit_code = 34
     runbook = "rollback.md"
-    remedy = "`release status` lists the releases that are warm; name one with `release rollback --to DIGEST`."
+    remedy = "`release status` lists the releases that are warm; name one with `release rollback --to DIGEST --reason TEXT`."
 
 
 class NotUp(SlipwayError):

@@ -336,7 +336,18 @@ def test_a_killed_edge_comes_back_at_its_address(world: World) -> None:
     another.stop()
     another.ensure([old], Split(OLD))
     assert another.address() == address
-    another.stop()
+
+
+def test_an_edge_whose_starter_died_is_found_at_its_address(world: World) -> None:
+    old = world.upstream(OLD)
+    world.edge.ensure([old], Split(OLD))
+    address = world.edge.address()
+    record = world.processes.alive("envoy")
+    assert record
+    world.processes.note(record, ports=(), ready=False)
+    assert world.edge.address() == address
+    world.edge.shift([old], Split(OLD))
+    assert world.edge.split() == Split(OLD)
 
 
 def test_a_taken_port_is_named(world: World) -> None:
@@ -349,7 +360,6 @@ def test_a_taken_port_is_named(world: World) -> None:
     assert world.processes.alive("envoy") is None
     edge.ensure([old], Split(OLD))
     assert edge.address() == f"http://127.0.0.1:{port}"
-    edge.stop()
 
 
 def test_another_envoy_on_the_same_port_is_another_program(world: World) -> None:
@@ -357,8 +367,12 @@ def test_another_envoy_on_the_same_port_is_another_program(world: World) -> None
     old = world.upstream(OLD)
     world.edge.ensure([old], Split(OLD))
     port = int(world.edge.address().rsplit(":", 1)[1])
-    with pytest.raises(PortTaken):
-        EnvoyEdge(world.home, "other", POLICY, port=port).ensure([old], Split(OLD))
+    other = EnvoyEdge(world.home, "other", POLICY, port=port)
+    try:
+        with pytest.raises(PortTaken):
+            other.ensure([old], Split(OLD))
+    finally:
+        other.stop()
 
 
 def test_a_port_that_nobody_chose_may_change(world: World) -> None:

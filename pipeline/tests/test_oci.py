@@ -129,14 +129,11 @@ def test_each_blob_harmed_in_each_way(store: Home, blob: str) -> None:
 @pytest.mark.parametrize(
     "name", ["1.2.3", "latest", "sha256:abc", "A" * 64, "sha256:" + "A" * 64, "sha256:" + "a" * 65, "", "../../etc/passwd"]
 )
-def test_a_tag_is_no_digest(store: Home, name: str) -> None:
-    for ask in (
-        OciArtifacts(store).verify,
-        OciArtifacts(store).provenance,
-        lambda digest: OciArtifacts(store).unpack(digest, store.root / "x"),
-    ):
-        with pytest.raises(errors.NotADigest):
-            ask(name)
+def test_a_tag_is_no_digest(store: Home, checkout: Home, name: str) -> None:
+    for artifacts in (OciArtifacts(store), OciArtifacts(checkout)):
+        for ask in (artifacts.verify, artifacts.provenance, lambda digest, of=artifacts: of.unpack(digest, store.root / "x")):
+            with pytest.raises(errors.NotADigest):
+                ask(name)
 
 
 def test_an_unknown_digest(store: Home, checkout: Home) -> None:

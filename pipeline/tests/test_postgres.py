@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
+
 from release.adapters.postgres import Identity, Postgres
 from release.adapters.processes import wait_until
 from release.errors import DatabaseFailed, NotUp
@@ -83,6 +87,27 @@ def test_kill_minus_nine_loses_nothing(postgres: Postgres) -> None:
         assert len(kept(postgres)) == 2
 
 
+def test_a_dead_one_that_nobody_buried_is_no_obstacle(postgres: Postgres, home: Home) -> None:
+    """The process that started it lives, so after kill -9 a zombie keeps its number; PostgreSQL alone would take that for a server."""
+    code = textwrap.dedent(f"""
+        import time
+        from pathlib import Path
+        from release.adapters.postgres import Postgres
+        from release.home import Home
+        print(Postgres(Home(Path({str(home.root)!r})), "test").ensure(), flush=True)
+        time.sleep(600)
+    """)
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as starter:
+        try:
+            assert starter.stdout
+            url = starter.stdout.readline().strip()
+            kill(postgres)
+            assert postgres.ensure() == url
+            assert postgres.psql("SELECT 1 AS one") == [{"one": "1"}]
+        finally:
+            starter.kill()
+
+
 def test_two_that_come_at_once_start_one(home: Home) -> None:
     both = [Postgres(home, "test"), Postgres(home, "test")]
     with ThreadPoolExecutor() as pool:
@@ -115,6 +140,16 @@ def test_a_first_start_that_was_cut_short_is_begun_anew(postgres: Postgres) -> N
     postgres.ensure()
     assert postgres.psql("SELECT 1 AS one") == [{"one": "1"}]
     assert not (postgres.folder / ".data.new").exists()
+
+
+def test_a_start_whose_starter_died_before_the_database_was_made_is_begun_anew(postgres: Postgres) -> None:
+    url = postgres.ensure()
+    postgres._psql("DROP DATABASE store", user="postgres", database="postgres")
+    record = postgres.processes.alive("postgres")
+    assert record
+    postgres.processes.note(record, ready=False)
+    assert postgres.ensure() == url
+    assert postgres.psql("SELECT 1 AS one") == [{"one": "1"}]
 
 
 def test_a_port_that_was_taken_meanwhile(postgres: Postgres) -> None:

@@ -54,7 +54,7 @@ EVENTS = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.lists(EVENTS, max_size=60))
 def test_whatever_happens(events: list[e.Event]) -> None:
     state = State(DIGESTS[0], (DIGESTS[2], DIGESTS[3]))

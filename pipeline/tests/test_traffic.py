@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from release import traffic
 from release.bootstrap import bootstrap
 from release.telemetry import bucket_edges_ms
@@ -149,4 +150,5 @@ def test_the_listener_shares_its_port_with_nobody_and_counts_at_the_gates_edge()
     assert listener["enable_reuse_port"] is False
     assert listener["address"] == {"socket_address": {"address": "127.0.0.1", "port_value": 8080}}
     assert document["admin"] == {"address": {"pipe": {"path": "/sock/admin.sock", "mode": 0o600}}}
+    assert document["stats_flush_interval"] == "0.25s"
     assert document["stats_config"]["histogram_bucket_settings"][0]["buckets"] == list(bucket_edges_ms(250))

@@ -28,7 +28,7 @@ class RealClock:
 
     def wait(self, seconds: float) -> None:
         if select.select([self._asked], [], [], max(0.0, seconds))[0]:
-            os.read(self._asked, 4096)
+            os.read(self._asked, 65_536)
             raise Interrupted("Interrupted.")
 
     def interrupt(self) -> None:

@@ -102,9 +102,13 @@ class EnvoyEdge:
 
     def address(self) -> str:
         record = self.processes.alive("envoy")
-        if record is None or not record.ready:
+        if record is None:
             raise NotUp("The edge does not run.")
-        return f"http://127.0.0.1:{record.ports[0]}"
+        try:
+            port = record.ports[0] if record.ready else self.admin.port()  # its starter may have died before it could note the port
+        except NoAnswer as problem:
+            raise NotUp(f"The edge is only starting: {problem}") from problem
+        return f"http://127.0.0.1:{port}"
 
     def stop(self) -> None:
         self.processes.stop(["envoy"], STOP_S)

@@ -89,7 +89,8 @@ class OciArtifacts:
         return self._layout.path(checked(digest))
 
     def _content(self, digest: str) -> Content:
-        listed = next((item for item in self._layout.releases() if item.digest == checked(digest)), None)
+        wanted = checked(digest)
+        listed = next((item for item in self._layout.releases() if item.digest == wanted), None)
         if listed is None:
             raise UnknownDigest(f"There is no release {digest} here.")
         data = self._layout.read(listed, "The manifest")

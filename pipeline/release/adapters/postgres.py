@@ -22,6 +22,7 @@ from release.home import Home
 
 TRIES = 5  # another process may take a port between our choice and PostgreSQL's start
 DATABASE = "store"
+STOP_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -71,13 +72,18 @@ class Postgres:
 
     def ensure(self) -> str:
         """Its URL, with the server running and the database there. The same URL after a restart. Raises DatabaseFailed or MachineLacks."""
-        if not self.processes.alive("postgres"):
+        if not self._ready():
             with alone(self.data, self.patience_s):
-                if not self.processes.alive("postgres"):
+                if not self._ready():
                     self._start(self._initialised())
         return self.url
 
-    def stop(self, patience_s: float = 10.0) -> None:
+    def _ready(self) -> bool:
+        """Started, and its owner lived long enough to make the store's database in it."""
+        record = self.processes.alive("postgres")
+        return record is not None and record.ready
+
+    def stop(self, patience_s: float = STOP_S) -> None:
         self.processes.stop(["postgres"], patience_s)
 
     def psql(self, sql: str) -> list[dict[str, str]]:
@@ -129,8 +135,9 @@ class Postgres:
             program = runtime.Program(program.name, argv, program.cwd, program.environment, program.stop_signal)
             record = self.processes.start(program, ports=(access.port,), user=self.identity.user)
             if self._answers(record, access.port):
+                self._create_database(access)
                 self.processes.note(record, ready=True)
-                return self._create_database(access)
+                return
             problem = self.processes.tail(record)
             self.stop()
             if "Address already in use" not in problem:
@@ -139,8 +146,8 @@ class Postgres:
         raise DatabaseFailed(f"PostgreSQL found no free port in {TRIES} tries.")
 
     def _clear_crash(self) -> None:
-        """Its own children may have survived it and hold its memory. Its pid file must go: PostgreSQL takes even a zombie for a server."""
-        self.processes.stop(["postgres"], 0.0)
+        """Also one whose starter died before it was ready. Its own children may have survived it and hold its memory. Its pid file must go: PostgreSQL takes even a zombie for a server."""
+        self.processes.stop(["postgres"], STOP_S if self.processes.alive("postgres") else 0.0)
         (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     def _answers(self, record: Record, port: int) -> bool:
