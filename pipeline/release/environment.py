@@ -69,7 +69,7 @@ class Environment:
     def world(self) -> World:
         return World(
             self.artifacts,
-            EmbeddedRuntime(self.home, self.name, self.policy, self.artifacts),
+            EmbeddedRuntime(self.home, self.name, self.policy, self.artifacts, self.clock.wait),
             EnvoyEdge(self.home, self.name, self.policy, self.port),
             HttpSmoke(self.policy),
             self.clock,

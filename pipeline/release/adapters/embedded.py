@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import httpx
@@ -28,10 +28,10 @@ MIGRATE_S = 600.0
 
 
 class EmbeddedRuntime:
-    """Implements the port Runtime. The environment's database is started where it is needed."""
+    """Implements the port Runtime. The environment's database is started where it is needed. `pause` may raise to end a wait for readiness."""
 
-    def __init__(self, home: Home, env: str, policy: Policy, artifacts: Artifacts) -> None:
-        self.home, self.policy, self.artifacts = home, policy, artifacts
+    def __init__(self, home: Home, env: str, policy: Policy, artifacts: Artifacts, pause: Callable[[float], None] = time.sleep) -> None:
+        self.home, self.policy, self.artifacts, self.pause = home, policy, artifacts, pause
         self.processes = Processes(home.env(env))
         self.postgres = Postgres(home, env, policy.limits.start_s)
 
@@ -51,11 +51,12 @@ class EmbeddedRuntime:
 
     def start(self, release: Release) -> Backend:
         """Instances that live are kept: one that died must not cost the users of its twin."""
-        if backend := self.alive(release.digest):
-            return backend
+        there = self._instances(release.digest)
+        if all(record and record.ready for record in there):
+            return Backend(release.digest, self._ports(release.digest))
         url = self.postgres.ensure()
         folder, venv = self._prepare(release)
-        missing = [index for index in range(self.policy.runtime.instances) if not self._living(release.digest, index)]
+        missing = [index for index, record in enumerate(there) if not record]
         try:
             for index in missing:
                 self._spawn(release, index, folder, venv, url)
@@ -66,8 +67,8 @@ class EmbeddedRuntime:
         return Backend(release.digest, self._ports(release.digest))
 
     def alive(self, digest: str) -> Backend | None:
-        records = self._instances(digest)
-        return Backend(digest, self._ports(digest)) if all(record and record.ready for record in records) else None
+        ports = tuple(record.ports[0] for record in self._instances(digest) if record and record.ready)
+        return Backend(digest, ports) if ports else None
 
     def stop(self, digest: str) -> None:
         self.processes.stop([record.name for record in self.processes.all() if record.digest == digest], self.policy.limits.stop_s)
@@ -101,7 +102,7 @@ class EmbeddedRuntime:
         end_s = time.monotonic() + self.policy.limits.start_s
         with httpx.Client(timeout=ANSWER_S, trust_env=False) as client:
             while waiting := [record for record in self._recorded(release.digest) if not record.ready]:
-                time.sleep(POLL_S)
+                self.pause(POLL_S)
                 last = time.monotonic() > end_s
                 for record in waiting:
                     self._look_at(record, release, client, last)

@@ -27,7 +27,6 @@ from release.policy import Policy
 from release.ports import Ack
 from release.traffic import Backend, Json, Split
 
-DEFAULT_PORT = 8080
 STOP_S = 2.0  # Envoy ends at once when asked; one that does not hangs, and the way back must not wait for it
 
 
@@ -42,10 +41,6 @@ class EnvoyEdge:
         self.policy, self.wanted_port = policy, port
         self.admin = Admin(self.sockets / "admin.sock")
         self.resources = Resources(self.folder, self.admin, self._last_words)
-
-    def prefer_port(self, port: int | None) -> None:
-        """What a person asked for; None: as before, at first DEFAULT_PORT."""
-        self.wanted_port = DEFAULT_PORT if port is None and not self._port_file.exists() else port
 
     # What the engine asks.
 

@@ -17,6 +17,7 @@ from release.say import env_option, err, json_option, out
 
 reason_option = click.option("--reason", required=True, help="Why; it goes into the ledger.")
 
+
 def add_to(group: click.Group) -> None:
     for command in (deploy, rollback, hold, promote, abort):
         group.add_command(command)
