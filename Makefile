@@ -11,7 +11,7 @@ REASON ?= make
 MEMBERS := $(wildcard api/pyproject.toml pipeline/pyproject.toml drills/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev drill drills report up down ship rollback status test unit check format locks cosign
+.PHONY: help setup setup-dev drill drills report figures up down ship rollback status test unit long check format locks cosign
 
 help: ## this page
 	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -25,6 +25,9 @@ drills: setup ## every scenario, the long ones too
 
 report: setup ## print the newest report
 	@$(BIN)/drill report
+
+figures: setup ## write the newest report's figures into README.md
+	@$(BIN)/drill report --into README.md
 
 ##@ The store on this machine
 up: setup ## run the store [PORT=8080]
@@ -52,6 +55,9 @@ test: unit ## unit tests first, then those on real PostgreSQL, Envoy and traffic
 
 unit: setup-dev ## the first gate: seconds
 	@$(PYTEST) -m "not real and not long and not cosign" -n 2
+
+long: setup-dev ## tests that take minutes: thousands of imagined rollouts
+	@$(PYTEST) -m long -n 2
 
 check: setup-dev ## lint, format, types, levels of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy api/app pipeline/release drills/drill requirements/setup.py && $(BIN)/lint-imports

@@ -17,6 +17,7 @@ from drill.scenario import Scenario
 from drill.times import Moments, Slo, Times
 
 SWITCH_MARGIN_S = 1.0  # the switch: from its command to this long after the last answer of the bad lane
+LATE_MS_MAX = 1000.0  # a client that sends later than this measures itself
 GONE = ("drained", "release_stopped", "quarantined")
 
 Kind = Literal["validity", "expectation", "safety", "budget"]
@@ -82,7 +83,8 @@ def _validity(facts: Facts) -> Iterator[Check]:
         if client
         else "it left no account"
     )
-    yield Check("the client kept up", "validity", "every arrival sent and accounted for", said, client is not None and client.kept_up)
+    held = client is not None and client.kept_up and client.late_ms_p99 <= LATE_MS_MAX
+    yield Check("the client kept up", "validity", "every arrival sent, in time, and accounted for", said, held)
 
 
 def _fault_shows(facts: Facts) -> Check:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from drill import sandbox, scenario
+from drill.batch import worst
 from drill.report import render
-from drill.scenario import Drill
 from release.errors import DrillFailed, DrillInvalid, UsageError
 from release.home import Home
 from release.say import Commands, env_option, err, json_option, out
@@ -65,28 +66,32 @@ def list_(as_json: bool) -> None:
 @click.option("--seed", type=click.IntRange(0), help="Another history of users. Default: the scenario's.")
 @click.option("--rate", type=click.FloatRange(1, 1000), help="Requests per second. Default: the scenario's.")
 @click.option("--keep", is_flag=True, help="Leave the store running afterwards, to look around.")
+@click.option("--all", "everything", is_flag=True, help="Every scenario of `drill list`, one after the other.")
 @json_option
-def run(name: str, runs: int, seed: int | None, rate: float | None, keep: bool, as_json: bool) -> None:
+def run(name: str, runs: int, seed: int | None, rate: float | None, keep: bool, everything: bool, as_json: bool) -> None:
     """Run a drill and write its report.
 
     \b
     drill run
+    drill run --all
     drill run slow-release --seed 7
     drill run path/to/my-scenario.yaml --runs 10
     """
     from drill import runs as runner
 
-    if keep and runs > 1:
-        raise UsageError("--keep is for one run.", remedy="Leave out --runs.")
+    if keep and (runs > 1 or everything):
+        raise UsageError("--keep is for one run.", remedy="Leave out --runs and --all.")
     home = Home.find()
     console = _console(as_json)
-    drill = _with(scenario.find(name, home.root), seed, rate)
+    chosen = [
+        drill.with_load(seed=seed, rate_per_s=rate)
+        for drill in (scenario.every(home.root) if everything else [scenario.find(name, home.root)])
+    ]
     runner.sweep(home, console)
-    reports = [runner.once(home, _with(drill, drill.scenario.load.seed + number, None), console, keep=keep) for number in range(runs)]
-    report = reports[0] if runs == 1 else runner.conclude(home, drill, reports, console)
+    done = [runner.again_and_again(home, drill, runs, console, keep=keep) for drill in chosen]
     if as_json:
-        print_json(report)
-    _exit(report)
+        print_json({"reports": done} if everything else done[0])
+    _exit(done)
 
 
 def _console(as_json: bool) -> Console:
@@ -97,26 +102,24 @@ def _console(as_json: bool) -> Console:
     return console
 
 
-def _with(drill: Drill, seed: int | None, rate: float | None) -> Drill:
-    given = {"seed": seed, "rate_per_s": rate}
-    load = drill.scenario.load.model_copy(update={key: value for key, value in given.items() if value is not None})
-    return Drill(drill.name, drill.path, drill.scenario.model_copy(update={"load": load}), drill.patch)
-
-
-def _exit(report: dict[str, Any]) -> None:
-    """0, 60 or 61. The summary above has said why."""
+def _exit(reports: Sequence[dict[str, Any]]) -> None:
+    """0, 60 or 61. The summaries above have said why."""
     codes = {"pass": 0, "fail": DrillFailed.exit_code, "invalid": DrillInvalid.exit_code}
-    sys.exit(codes[report["outcome"]])
+    sys.exit(codes[worst([report["outcome"] for report in reports])])
 
 
 @main.command()
 @click.argument("name", metavar="[RUN]", required=False)
+@click.option("--into", type=click.Path(path_type=Path), help="Also write its figures into this document, between its marks.")
 @json_option
-def report(name: str | None, as_json: bool) -> None:
+def report(name: str | None, into: Path | None, as_json: bool) -> None:
     """Print a report again, and draw its report.md and report.html anew. Default: the latest."""
     from drill import summary
+    from drill.report import figures
 
     folder = _folder(Home.find(), name)
+    if into:
+        figures.write_into(into, folder)
     found = render.read(folder)
     render.write(found, folder)
     if as_json:
@@ -149,17 +152,22 @@ def clean(as_json: bool) -> None:
 
 
 @main.command()
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND ...]")
 @env_option
 @click.option("--rate", type=click.FloatRange(1, 1000), default=120, show_default=True, help="Requests per second.")
 @click.option("--users", type=click.IntRange(1, 9999), default=2000, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 @click.option("--for", "for_s", type=click.FloatRange(1, 86_400), default=3600, show_default=True, help="Seconds.")
-def traffic(env: str, rate: float, users: int, seed: int, for_s: float) -> None:
-    """Send a drill's user traffic to an environment that runs, until Ctrl-C.
+def traffic(command: tuple[str, ...], env: str, rate: float, users: int, seed: int, for_s: float) -> None:
+    """Send a drill's user traffic to an environment that runs: until Ctrl-C, or while COMMAND runs.
 
     \b
-    drill traffic --env local --rate 200
+    drill traffic --rate 200
+    drill traffic -- release deploy --reason "new prices"
     """
-    from drill.stream import stream
+    from drill.stream import stream, while_running
 
-    stream(Home.find(), env, scenario.Load(rate_per_s=rate, users=users, seed=seed, max_s=for_s), out)
+    load = scenario.Load(rate_per_s=rate, users=users, seed=seed, max_s=for_s)
+    if command:
+        sys.exit(while_running(command, Home.find(), env, load, err))
+    stream(Home.find(), env, load, out)

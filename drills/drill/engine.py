@@ -59,6 +59,11 @@ class Call:
         self.ended_s = self.ended_s or time.monotonic()
         return False
 
+    def wait(self) -> None:
+        """Raises EngineSilent at its bound."""
+        while self.running():
+            time.sleep(0.05)
+
     def answer(self, *, allowed: tuple[int, ...] = (0,)) -> dict[str, Any]:
         """Its JSON object. Raises EngineSaid for an exit code that is not allowed."""
         code = self.process.returncode

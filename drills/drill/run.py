@@ -139,6 +139,7 @@ class Run:
             baseline=self.baseline,
             canary=self.canary["digest"],
             revision=self.canary["revision"],
+            built_anew=self.canary["built"],
             machine=self.machine.describe(),
             setup_s=float(os.environ["SLIPWAY_SETUP_S"]) if os.environ.get("SLIPWAY_SETUP_S") else None,
             run_s=time.monotonic() - self.started_s,
@@ -209,7 +210,7 @@ def cleaned_up(run: Run) -> Iterator[None]:
             run.view.phase("stop everything", usual_s=3)
             run.begin_to_leave(keep_logs=True)
             if run.down:
-                run.down.process.wait(run.down.bound_s)
+                run.down.wait()
                 run.down.answer()
             if not run.keep_logs:
                 shutil.rmtree(run.logs)
@@ -218,12 +219,16 @@ def cleaned_up(run: Run) -> Iterator[None]:
 @contextmanager
 def patient() -> Iterator[None]:
     """A second Ctrl-C does not break the cleaning up; that is bounded anyway."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
+    before = {number: signal.signal(number, _not_now) for number in SIGNALS}  # not SIG_IGN: our children would inherit that
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _not_now(number: int, frame: object) -> None:
+    pass
 
 
 def new_name(home: Home, drill: Drill) -> str:

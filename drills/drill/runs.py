@@ -24,6 +24,13 @@ def sweep(home: Home, console: Console) -> None:
             sandbox.clean(home, one)
 
 
+def again_and_again(home: Home, drill: Drill, runs: int, console: Console, *, keep: bool) -> dict[str, Any]:
+    """The report of one run, or one over several; run i uses seed + i - 1."""
+    seeds = [drill.scenario.load.seed + number for number in range(runs)]
+    reports = [once(home, drill.with_load(seed=seed), console, keep=keep) for seed in seeds]
+    return reports[0] if runs == 1 else conclude(home, drill, reports, console)
+
+
 def once(home: Home, drill: Drill, console: Console, *, keep: bool) -> dict[str, Any]:
     name = new_name(home, drill)
     with view(console, f"{drill.name}: {drill.scenario.title}") as shown:

@@ -62,7 +62,7 @@ def clean(home: Home, one: Left) -> None:
             return
         logs = one.mark.with_suffix("")
         down = Engine(home.root, one.env, logs).down()
-        down.process.wait(down.bound_s)
+        down.wait()
         down.answer()
         shutil.rmtree(logs)
         one.mark.unlink()

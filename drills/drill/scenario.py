@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -77,6 +77,11 @@ class Drill:
     path: Path
     scenario: Scenario
     patch: Path | None
+
+    def with_load(self, **changes: float | None) -> Drill:
+        """The same drill with another seed or rate; None leaves a value as it is."""
+        load = self.scenario.load.model_copy(update={name: value for name, value in changes.items() if value is not None})
+        return replace(self, scenario=self.scenario.model_copy(update={"load": load}))
 
 
 def read(path: Path, root: Path) -> Drill:

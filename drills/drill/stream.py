@@ -5,18 +5,47 @@ from __future__ import annotations
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
+from drill.engine import clean
 from drill.live import Live, Now
 from drill.scenario import Load
 from drill.traffic import Traffic
 from release import policy as policies
 from release.adapters.envoy import EnvoyEdge
+from release.errors import UsageError
 from release.home import Home
 
 LINE_S = 5.0
+
+
+def while_running(command: Sequence[str], home: Home, env: str, load: Load, console: Console) -> int:
+    """Send traffic while `command` runs, and return its exit code. Ctrl-C reaches the command, too, and we wait for its end. Raises NotUp, UsageError."""
+    address = EnvoyEdge(home, env, policies.read(home.policy)).address()
+    with tempfile.TemporaryDirectory(prefix="slipway-traffic-") as folder:
+        traffic = Traffic.start(address, load, Path(folder) / "samples.jsonl", Path(folder) / "load.log")
+        console.print(
+            f"{load.rate_per_s:g} requests/s of demo traffic to {address} until `{command[0].rsplit('/')[-1]}` ends", markup=False
+        )
+        try:
+            return _until_its_end(command)
+        finally:
+            traffic.stop()
+
+
+def _until_its_end(command: Sequence[str]) -> int:
+    try:
+        process = subprocess.Popen(command, env=clean())
+    except OSError as problem:
+        raise UsageError(f"{command[0]} can't be run: {problem.strerror}") from problem
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue  # it got the same Ctrl-C from the terminal and ends in order
 
 
 def stream(home: Home, env: str, load: Load, console: Console) -> None:

@@ -54,7 +54,7 @@ def several(console: Console, report: dict[str, Any], folder: Path) -> None:
             name.removesuffix("_s").replace("_", " "),
             str(spread["n"]),
             *values,
-            budget(report["budgets"].get(name)) if name in TIMES else "",
+            _limit(name, report["budgets"].get(name)),
         )
     console.print()
     console.print(
@@ -68,6 +68,10 @@ def several(console: Console, report: dict[str, Any], folder: Path) -> None:
         if run["outcome"] != "pass":
             console.print(f"{run['run']}: {run['outcome']}: {', '.join(run['broken'])}", style="red", markup=False)
     console.print(f"report  {folder / 'report.html'}", markup=False)
+
+
+def _limit(name: str, limit: float | None) -> str:
+    return "" if limit is None else budget(limit) if name in TIMES else f"{limit:g}"
 
 
 def _table(*columns: str) -> Table:

@@ -105,7 +105,7 @@ class Story:
 
     def report(self) -> dict[str, Any]:
         machine = {"cpus": 2, "cpu_busy_pct": 40.0, "load_1m_before": 0.5, "load_1m_after": 1.1, "system": "Linux", "python": "3.11"}
-        context = Context("a-run", "embedded", BASELINE, CANARY, "0123abc", machine, 12.5, 40.0, self.entries, 100.0)
+        context = Context("a-run", "embedded", BASELINE, CANARY, "0123abc", True, machine, 12.5, 40.0, self.entries, 100.0)
         return fold(self.drill, self.facts(), context)
 
 

@@ -41,9 +41,9 @@ def test_a_fault_below_the_slo_is_invalid(bad_story):
     assert verdict(bad_story) == "invalid"
 
 
-@pytest.mark.parametrize("lost", ["dropped", "unfinished"])
+@pytest.mark.parametrize("lost", [{"dropped": 1}, {"unfinished": 1}, {"late_ms_p99": 1500.0}])
 def test_a_client_that_could_not_keep_up_is_invalid(bad_story, lost):
-    bad_story.client = ClientTotals(**{**vars(bad_story.client), lost: 1})
+    bad_story.client = ClientTotals(**{**vars(bad_story.client), **lost})
     assert verdict(bad_story) == "invalid"
 
 

@@ -29,6 +29,7 @@ class Context:
     baseline: str
     canary: str
     revision: str
+    built_anew: bool  # False: this digest was there from an earlier run, and was verified again
     machine: Mapping[str, Any]
     setup_s: float | None  # what `make` did before
     run_s: float
@@ -49,6 +50,7 @@ def fold(drill: Drill, facts: Facts, context: Context) -> Report:
         "baseline": context.baseline,
         "canary": context.canary,
         "revision": context.revision,
+        "built_anew": context.built_anew,
         "patch": scenario.release.patch,
         "seed": scenario.load.seed,
         "load": scenario.load.model_dump(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 NAMES = {
@@ -22,12 +23,24 @@ def marks(report: dict[str, Any], span: tuple[float, float]) -> list[dict[str, A
     if zero_s is None:
         return []
     groups: list[tuple[float, list[str]]] = []
-    for name, at_s in sorted(((name, moments[name] - zero_s) for name in NAMES if moments[name] is not None), key=lambda pair: pair[1]):
+    for at_s, name in sorted([*_moments(moments, zero_s), *_steps(report["series"]["weights"])]):
         if groups and at_s - groups[-1][0] < TOGETHER_SHARE * width_s:
-            groups[-1][1].append(NAMES[name])
+            groups[-1][1].append(name)
         else:
-            groups.append((at_s, [NAMES[name]]))
+            groups.append((at_s, [name]))
     return _placed(groups, span)
+
+
+def _moments(moments: dict[str, float | None], zero_s: float) -> list[tuple[float, str]]:
+    """A chance failure of a release that was never taken back is no impact that anybody recovers from."""
+    names = NAMES if moments["mitigated"] is not None else {"first_user": NAMES["first_user"]}
+    return [(at_s - zero_s, word) for name, word in names.items() if (at_s := moments[name]) is not None]
+
+
+def _steps(weights: list[dict[str, Any]]) -> list[tuple[float, str]]:
+    """The steps after the first one. The last shift of a promotion changes names, not shares."""
+    up = [(before, shift) for before, shift in pairwise(weights) if shift["weight_pct"] > before["weight_pct"] > 0]
+    return [(shift["t_s"], f"{shift['weight_pct']} %") for _, shift in up]
 
 
 def _placed(groups: list[tuple[float, list[str]]], span: tuple[float, float]) -> list[dict[str, Any]]:

@@ -33,6 +33,11 @@ def render(report: Report, name: str) -> str:
     return template.render(r=report)
 
 
+def figures(one: Report, several: Report | None) -> str:
+    """Markdown for another document: the story of one run, and the times of several where there are."""
+    return _environment().get_template("figures.md.j2").render(one=one, many_runs=several)
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("drill.report"),
