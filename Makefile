@@ -11,7 +11,7 @@ REASON ?= make
 MEMBERS := $(wildcard api/pyproject.toml pipeline/pyproject.toml drills/pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev drill drills report figures up down ship rollback status test unit long check format locks cosign
+.PHONY: help setup setup-dev drill drills report figures up down ship rollback status test unit long check contract format locks cosign
 
 help: ## this page
 	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -51,19 +51,22 @@ setup: .venv/tools.stamp ## what all other targets need, into .venv (they call i
 setup-dev: .venv/dev.stamp
 
 test: unit ## unit tests first, then those on real PostgreSQL, Envoy and traffic
-	@$(PYTEST) -m "real and not long"
+	@$(PYTEST) -m "(real or thorough) and not long"
 
 unit: setup-dev ## the first gate: seconds
-	@$(PYTEST) -m "not real and not long and not cosign" -n 2
+	@$(PYTEST) -m "not real and not thorough and not long and not cosign" -n 2
 
 long: setup-dev ## tests that take minutes: thousands of imagined rollouts
 	@$(PYTEST) -m long -n 2
 
 check: setup-dev ## lint, format, types, levels of imports
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy api/app pipeline/release drills/drill requirements/setup.py && $(BIN)/lint-imports
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy api/app api/contract pipeline/release drills/drill requirements/setup.py && $(BIN)/lint-imports
 
 cosign: setup-dev ## cosign accepts what we sign and refuses what we refuse (needs cosign)
 	@$(PYTEST) -m cosign
+
+contract: setup-dev ## renew api/openapi.json from the code, and compare it with the last release's
+	@cd api && ../$(BIN)/python -m contract write && ../$(BIN)/python -m contract check
 
 format: setup-dev
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from app import database, health, logs, problems
+from app import clients, database, document, health, logs, problems
+from app.client_errors import routes as client_errors
 from app.correlation import Correlation
 from app.limits import BodyLimit
 from app.metrics import Red
@@ -22,7 +23,7 @@ def create(settings: Settings) -> FastAPI:
     logs.configure(settings.log_level, settings.release)
     app = FastAPI(
         title="The store",
-        version="1",
+        version=str(clients.LEVELS.now),
         lifespan=_close_pool_at_end,
         docs_url=None,
         redoc_url=None,
@@ -31,10 +32,11 @@ def create(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.engine = database.connect(settings.database_url, settings.pool_size)
-    for feature in (products, quotes, orders, health):
+    for feature in (products, quotes, orders, client_errors, health):
         app.include_router(feature.router)
     problems.install(app)
-    for innermost_first in (problems.Unexpected, BodyLimit, Red):
+    document.install(app)
+    for innermost_first in (problems.Unexpected, BodyLimit, clients.KnownClients, Red):
         app.add_middleware(innermost_first)
     app.add_middleware(Correlation, release=settings.release)
     return app

@@ -1,4 +1,5 @@
-"""A correlation id comes in or is made; it is in every log line and every answer, as is the release that answered."""
+"""A correlation id comes in or is made; it is in every log line and every answer, as is the release that answered. The build that asked
+is in the log lines."""
 
 from __future__ import annotations
 
@@ -8,6 +9,8 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
+
+from app.clients import build_of
 
 VALID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
@@ -21,7 +24,9 @@ class Correlation:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        correlation_id = taken_or_made(Headers(scope=scope).get("x-correlation-id"))
+        incoming = Headers(scope=scope)
+        correlation_id = taken_or_made(incoming.get("x-correlation-id"))
+        build = build_of(incoming)
 
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -30,7 +35,7 @@ class Correlation:
                 headers["x-release"] = self.release
             await send(message)
 
-        with bound_contextvars(correlation_id=correlation_id):
+        with bound_contextvars(correlation_id=correlation_id, **({"client_build": build} if build else {})):
             await self.app(scope, receive, marked)
 
 

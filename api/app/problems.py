@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -56,6 +55,11 @@ class MethodNotAllowed(Problem):
 
 class UnknownProduct(Problem):
     status, slug, title = 409, "unknown-product", "The shop does not sell this product."
+
+
+class ClientTooOld(Problem):
+    # What it asks for is gone for good, for clients of its level. Not 426: that must name a protocol to switch to (RFC 9110 15.5.22).
+    status, slug, title = 410, "client-too-old", "This client is too old for the API."
 
 
 class BodyTooLarge(Problem):
@@ -109,7 +113,6 @@ def documented(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
 def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
-    app.openapi = lambda: _with_problems(app)  # type: ignore[method-assign]
 
 
 class Unexpected:
@@ -166,13 +169,9 @@ def _fault(fault: dict[str, Any]) -> dict[str, str]:
     return {"where": where[:TEXT_MAX], "what": str(fault["msg"])[:TEXT_MAX]}
 
 
-def _with_problems(app: FastAPI) -> dict[str, Any]:
-    if not app.openapi_schema:
-        document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        kinds = {kind.__name__: _schema(kind) for kind in Problem.__subclasses__()}
-        document["components"]["schemas"] |= kinds
-        app.openapi_schema = document
-    return app.openapi_schema
+def schemas() -> dict[str, Any]:
+    """Of all problems, for the OpenAPI document."""
+    return {kind.__name__: _schema(kind) for kind in Problem.__subclasses__()}
 
 
 def _schema(kind: type[Problem]) -> dict[str, Any]:

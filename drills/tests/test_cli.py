@@ -65,6 +65,7 @@ def test_a_mistake_as_json(run):
     assert "bad-release" in answer["remedy"]
 
 
+@pytest.mark.thorough
 def test_the_latest_report_is_printed_and_drawn_again(run, tmp_path, bad_story):
     for name in ("20260101-000000-old", "20260102-000000-new"):
         report = bad_story.report()

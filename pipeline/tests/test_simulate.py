@@ -62,6 +62,7 @@ def test_no_verdict_on_too_little() -> None:
     assert min(one.canary_requests for one in rollouts(60, failures=1.0)) >= 2
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("rate_per_s", "shape"),
     [(1000, STEADY), (200, BURSTS), (1000, BURSTS), (1000, {"cluster": 2}), (1000, OUTAGE)],
