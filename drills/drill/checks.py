@@ -106,13 +106,13 @@ def _expectations(facts: Facts) -> Iterator[Check]:
     expect, decisions = facts.scenario.expect, facts.decisions
     yield _equal("the rollout ends", expect.outcome, decisions.outcome)
     said = "it was interrupted" if decisions.interrupted else "yes" if decisions.outcome else "no"
-    yield Check("and by itself", "expectation", f"within {facts.scenario.load.max_s:g} s", said, said == "yes")
+    yield Check("the rollout ends by itself", "expectation", f"within {facts.scenario.load.max_s:g} s", said, said == "yes")
     if expect.verdict:
         yield _equal("the gate's verdict", expect.verdict, decisions.verdict.verdict if decisions.verdict else None)
     if expect.because:
         reasons = decisions.failed.reasons if decisions.failed else ()
         blamed = any(reason.startswith(f"{expect.because}:") for reason in reasons)
-        yield Check("because of", "expectation", expect.because, "; ".join(reasons) or "no FAIL", blamed)
+        yield Check("the verdict is because of", "expectation", expect.because, "; ".join(reasons) or "no FAIL", blamed)
     top = decisions.weight_pct_max
     yield Check("largest share of users", "expectation", f"at most {expect.weight_pct_max} %", f"{top} %", top <= expect.weight_pct_max)
     if expect.users_see == "nothing":

@@ -89,7 +89,7 @@ def test_the_wrong_indicator_is_noticed(bad_story):
     for entry in bad_story.entries:
         if entry.name == "gate_looked":
             entry.data["reasons"] = ["slow: 4 of 9 canary requests bad"]
-    assert broken(bad_story) == {"because of"}
+    assert broken(bad_story) == {"the verdict is because of"}
 
 
 def test_too_many_users_is_noticed(bad_story):

@@ -13,7 +13,9 @@ from drill.report import render
 from drill.report.marks import marks
 from drill.report.words import seconds
 from release import events as e
+from release.errors import UsageError
 
+BASELINE = "sha256:" + "b" * 64
 CANARY = "sha256:" + "c" * 64
 FIELDS = {"scenario", "outcome", "runtime", "baseline", "canary", "times", "impact", "gate", "timeline", "checks"}  # DESIGN.md §6
 
@@ -118,6 +120,24 @@ def test_an_invalid_drill_says_that_it_proves_nothing(bad_story):
     text = render.render(bad_story.report(), "report.md")
     assert text.startswith("# Invalid")
     assert "proves nothing, because this did not hold: the fault shows to users" in text
+
+
+def test_a_report_of_another_version_is_said(bad_story, tmp_path):
+    render.write(bad_story.report(), tmp_path)
+    (tmp_path / "report.json").write_text(json.dumps({key: value for key, value in render.read(tmp_path).items() if key != "machine"}))
+    with pytest.raises(UsageError, match=r"another version: .*machine"):
+        render.write(render.read(tmp_path), tmp_path)
+
+
+def test_the_steps_of_a_promotion_are_marked_and_a_chance_failure_is_no_impact(story):
+    told = story("healthy-release").begin()
+    for at_s, weight_pct in ((20, 10), (30, 50)):
+        told.tell(at_s, e.SplitSet(BASELINE, CANARY, weight_pct, "v", 0.01, at_s))
+    told.tell(60, e.SplitSet(CANARY, None, 0, "v", 0.01, 60)).tell(60, e.RolloutEnded("r1", "promoted", "")).calm(5, 70)
+    told.answer(45, CANARY, status=503)
+    report = told.report()
+    assert [mark["label"] for mark in marks(report, (-5.0, 60.0))] == ["first users", "10 %", "50 %", "100 %"]
+    assert report["times"]["recover_s"] is None
 
 
 def test_moments_close_together_share_a_mark(bad_story):

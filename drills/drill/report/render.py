@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError, select_autoescape
 from markupsafe import Markup
 
-from drill.report import charts, words
+from drill.report import charts, dots, words
+from release.errors import UsageError
 
 Report = dict[str, Any]
 
@@ -30,7 +31,10 @@ def render(report: Report, name: str) -> str:
     """`name`: report.md or report.html; `batch` in the report chooses the templates for several runs."""
     kind = "batch" if "runs" in report else "report"
     template = _environment().get_template(f"{kind}.{name.rsplit('.', maxsplit=1)[1]}.j2")
-    return template.render(r=report)
+    try:
+        return template.render(r=report)
+    except UndefinedError as problem:
+        raise UsageError(f"This report is of another version: {problem.message}.", remedy="Run the drill again.") from problem
 
 
 def figures(one: Report, several: Report | None) -> str:
@@ -71,7 +75,7 @@ def _story(report: Report) -> Markup:
 
 
 def _spread(times: dict[str, list[float]]) -> Markup:
-    return Markup(charts.svg(charts.spread(times)))  # noqa: S704
+    return Markup(charts.svg(dots.spread(times)))  # noqa: S704
 
 
 def _samples_of(report: Report) -> dict[str, list[float]]:
