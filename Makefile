@@ -51,7 +51,8 @@ setup: .venv/tools.stamp ## what all other targets need, into .venv (they call i
 setup-dev: .venv/dev.stamp
 
 test: unit ## unit tests first, then those on real PostgreSQL, Envoy and traffic
-	@$(PYTEST) -m "(real or thorough) and not long"
+	@$(PYTEST) -m "(real or thorough) and not alone and not long" -n 3 --dist loadfile
+	@$(PYTEST) -m "alone and not long"
 
 unit: setup-dev ## the first gate: seconds
 	@$(PYTEST) -m "not real and not thorough and not long and not cosign" -n 2

@@ -29,6 +29,7 @@ def patient(store: Any) -> dict[str, str]:
     return {"SLIPWAY_POLICY": str(path)}
 
 
+@pytest.mark.alone
 def test_rollouts_and_rollbacks_under_full_load_fail_no_request(store: Any) -> None:
     """Promote and roll back again and again while at least 10,000 requests are answered: not one fails."""
     old, new = store.serves(), store.build("healthy-release")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,12 +14,14 @@ from release import policy as policies
 from release.adapters.clock import RealClock
 from release.adapters.embedded import EmbeddedRuntime
 from release.adapters.envoy import EnvoyEdge
+from release.adapters.files import alone
 from release.adapters.lock import evict, holder, lock
+from release.adapters.logs import bound
 from release.adapters.oci import OciArtifacts
 from release.adapters.postgres import Postgres
 from release.adapters.smoke import HttpSmoke
 from release.engine import Engine, World
-from release.errors import LedgerDamaged, NoRollout, RolloutInProgress, SlipwayError
+from release.errors import LedgerDamaged, MachineLacks, NoRollout, RolloutInProgress, SlipwayError
 from release.events import AbortRequested, RolloutEnded
 from release.home import Home
 from release.ledger import Entry, Ledger, fold
@@ -26,6 +29,8 @@ from release.policy import Policy
 from release.rollout import State
 
 ANSWER_S = 3.0  # an engine that lives looks at the ledger four times a second
+LOGS_EVERY_S = 60.0  # a rollout bounds logs so often
+log = logging.getLogger("release.environment")
 
 
 @dataclass
@@ -62,6 +67,10 @@ class Environment:
         return Postgres(self.home, self.name)
 
     @cached_property
+    def edge(self) -> EnvoyEdge:
+        return EnvoyEdge(self.home, self.name, self.policy, self.port)
+
+    @cached_property
     def clock(self) -> RealClock:
         return RealClock()
 
@@ -70,7 +79,7 @@ class Environment:
         return World(
             self.artifacts,
             EmbeddedRuntime(self.home, self.name, self.policy, self.artifacts, self.clock.wait),
-            EnvoyEdge(self.home, self.name, self.policy, self.port),
+            self.edge,
             HttpSmoke(self.policy),
             self.clock,
         )
@@ -86,8 +95,32 @@ class Environment:
     def engine(self) -> Engine:
         """Raises LedgerDamaged. The caller holds the lock."""
         engine = Engine(self.policy, self.ledger, self.world)
-        self.ledger.listener = self.listener
+        self.ledger.listener = self._heard
         return engine
+
+    _logs_bound_s = float("-inf")
+
+    def bound_logs(self) -> None:
+        """What can't be bounded now, say on a full disk, must not stop what a person asked for."""
+        self._logs_bound_s = time.monotonic()
+        folder = self.folder / "logs"
+        if not folder.exists():
+            return
+        try:
+            with alone(folder, 0):
+                self.edge.bound_log()
+                bound(folder, but=self.edge.access_log)
+        except MachineLacks:
+            return  # another is doing it
+        except OSError as problem:
+            log.warning("The logs of %s can't be bounded: %s", self.name, problem)
+
+    def _heard(self, entry: Entry) -> None:
+        """A rollout may take long under much traffic. After a look of the gate nobody waits for us."""
+        if entry.name == "gate_looked" and time.monotonic() - self._logs_bound_s >= LOGS_EVERY_S:
+            self.bound_logs()
+        if self.listener:
+            self.listener(entry)
 
     def engine_for_the_way_back(self, reason: str) -> Engine:
         """As `engine`, but a damaged ledger does not block: its damaged part is set aside."""

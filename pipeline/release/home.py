@@ -49,13 +49,26 @@ class Home:
     def keys(self) -> Path:
         return self.var / "keys"
 
+    @property
+    def releases(self) -> Path:
+        return self.var / "releases"
+
     def release(self, digest: str) -> Path:
         """Where an artifact's files are unpacked to run."""
-        return self.var / "releases" / short(digest)
+        return self.releases / short(digest)
+
+    @property
+    def venvs(self) -> Path:
+        """Named by the lock that they were made from, so that releases may share one."""
+        return self.var / "venvs"
 
     def env(self, name: str) -> Path:
         """State of one environment: ledger, lock, processes, database, edge, logs."""
         return self.var / "envs" / name
+
+    def envs(self) -> list[Path]:
+        """The folders of all environments."""
+        return sorted(folder for folder in (self.var / "envs").glob("*") if folder.is_dir())
 
     def reports(self) -> Path:
         return self.root / "reports"

@@ -21,6 +21,7 @@ import pytest
 
 from release import policy, traffic
 from release.adapters.envoy import EnvoyEdge
+from release.adapters.logs import predecessor
 from release.adapters.processes import wait_until
 from release.errors import EdgeRefused, NotUp, PortTaken, TelemetryLost
 from release.home import Home
@@ -429,3 +430,41 @@ CALLS: dict[str, Callable[[EnvoyEdge], object]] = {"split": EnvoyEdge.split, "st
 @pytest.mark.parametrize("call", CALLS)
 def test_without_an_edge_there_is_nothing_to_fail(tmp_path: Path, call: str) -> None:
     assert CALLS[call](EnvoyEdge(Home(tmp_path), "test", POLICY)) is None
+
+
+def test_its_access_log_is_bounded(world: World) -> None:
+    old = world.upstream(OLD)
+    world.edge.ensure([old], Split(OLD))
+    log = world.edge.access_log
+    with load(world.edge.address(), clients=2) as counted:
+        for _ in range(3):
+            before = log.stat().st_ino
+            assert wait_until(lambda: log.stat().st_size > 20_000, 20)
+            world.edge.bound_log(max_bytes=20_000)
+            assert wait_until(lambda before=before: log.exists() and log.stat().st_ino != before, 5)  # type: ignore[misc]
+            world.edge.bound_log(max_bytes=20_000)
+            assert 10_000 < predecessor(log).stat().st_size <= 20_000
+    assert counted.keys() == {(200, name(old))}
+
+
+def test_an_access_log_that_was_only_renamed_is_made_anew_the_next_time_and_no_line_is_lost(world: World) -> None:
+    """As by somebody who was killed before he could ask for it."""
+    old = world.upstream(OLD)
+    world.edge.ensure([old], Split(OLD))
+    log = world.edge.access_log
+    with load(world.edge.address(), clients=2) as counted:
+        assert wait_until(lambda: log.stat().st_size > 20_000, 20)
+        log.rename(predecessor(log))
+        world.edge.bound_log()
+        assert wait_until(lambda: log.exists() and log.stat().st_size > 20_000, 20)
+    assert wait_until(lambda: sum(file.read_text().count("\n") for file in (predecessor(log), log)) == sum(counted.values()), 5)
+
+
+def test_the_access_log_of_an_edge_that_does_not_run(world: World) -> None:
+    world.edge.access_log.parent.mkdir(parents=True)
+    world.edge.access_log.write_text("x" * 100)
+    world.edge.bound_log(max_bytes=10)
+    assert not world.edge.access_log.exists()
+    world.edge.ensure([world.upstream(OLD)], Split(OLD))
+    world.edge.bound_log(max_bytes=10)
+    assert predecessor(world.edge.access_log).stat().st_size <= 20

@@ -26,14 +26,14 @@ class Admin:
     def read(self, path: str) -> Any:
         """The JSON at `path`."""
         try:
-            return json.loads(self._get(path))
+            return json.loads(self._ask(path))
         except ValueError as problem:
             raise NoAnswer(f"{path} is not JSON: {problem}") from problem
 
     def live(self) -> bool:
         """Started, with all of its first configuration taken or refused."""
         try:
-            self._get("/ready")
+            self._ask("/ready")
         except NoAnswer:
             return False
         return True
@@ -53,10 +53,14 @@ class Admin:
         found = self.read("/listeners?format=json")["listener_statuses"]
         return int(found[0]["local_address"]["socket_address"]["port_value"])
 
-    def _get(self, path: str) -> bytes:
+    def reopen_logs(self) -> None:
+        """Let go of log files that were renamed, and make new ones in their place. Soon, not always at once."""
+        self._ask("/reopen_logs", "POST")
+
+    def _ask(self, path: str, method: str = "GET") -> bytes:
         try:
             with closing(_UnixConnection(self.path)) as connection:
-                connection.request("GET", path)
+                connection.request(method, path)
                 answer = connection.getresponse()
                 text = answer.read()
         except TimeoutError as problem:

@@ -56,6 +56,7 @@ def _build(home: Home, patch: Path | None) -> Built:
             hung = [_hang(layout, made, kind, bundle) for kind, bundle in bundles.items()]
             layout.add([made.manifest, *hung], instead_of=_old_referrers(layout, made.digest))
             _verify(home, made.digest)
+        layout.built_now(made.digest)
     return Built(made.digest, tree.revision, time.monotonic() - started_s, built)
 
 

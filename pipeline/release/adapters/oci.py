@@ -72,6 +72,10 @@ class OciArtifacts:
         check_provenance(self._statement(digest, Kind.PROVENANCE), content.config, content.lock, digest)
         return Release(digest, content.config.revision, content.config.runs_on)
 
+    def lock(self, digest: str) -> bytes:
+        """What pins its dependencies. Raises UnknownDigest or Tampered."""
+        return self._content(digest).lock
+
     def unpack(self, digest: str, into: Path) -> None:
         """Have the artifact's files, and no others, below `into`; hashes are checked again. The caller has verified it. Idempotent."""
         layer.write(self._content(digest).files, into)

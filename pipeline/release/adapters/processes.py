@@ -160,7 +160,9 @@ class Processes:
         """The end of what it wrote since this start."""
         try:
             with open(record.log, "rb") as log:
-                log.seek(max(record.log_from, _size(Path(record.log)) - 65_536))
+                size = _size(Path(record.log))
+                since_start = record.log_from if record.log_from <= size else 0  # it was cut meanwhile
+                log.seek(max(since_start, size - 65_536))
                 return "\n".join(log.read().decode(errors="replace").splitlines()[-lines:])
         except OSError:
             return ""

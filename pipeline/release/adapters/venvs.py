@@ -20,12 +20,16 @@ INSTALL_S = 600.0
 
 def venv_for(lock: Path, home: Home) -> Path:
     """Made at first need. Raises MachineLacks when the packages can't be had or do not have the hashes that the lock names."""
-    venv = home.var / "venvs" / hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
+    venv = home.venvs / name_for(lock.read_bytes())
     if not _works(venv):
         with alone(venv, INSTALL_S):
             if not _works(venv):
                 make(venv, lambda new: _install(lock, new, home))
     return venv
+
+
+def name_for(lock: bytes) -> str:
+    return hashlib.sha256(lock).hexdigest()[:12]
 
 
 def _works(venv: Path) -> bool:

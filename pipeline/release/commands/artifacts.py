@@ -1,4 +1,4 @@
-"""release build, release verify."""
+"""release build, release verify, release prune."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from pathlib import Path
 
 import click
 
+from release.commands.common import build_and_prune
 from release.home import Home
+from release.retention import NEWEST
 from release.say import as_json as print_json
 from release.say import err, json_option, out
 
 
 def add_to(group: click.Group) -> None:
-    for command in (build, verify):
+    for command in (build, verify, prune):
         group.add_command(command)
 
 
@@ -23,15 +25,13 @@ def add_to(group: click.Group) -> None:
 def build(patch: Path | None, as_json: bool) -> None:
     """Build and sign a release of this tree; print its digest.
 
-    The same source gives the same digest, on any day and in any folder.
+    The same source gives the same digest, on any day and in any folder. A new one lets old ones go: see `release prune`.
 
     \b
     release build
     release build --patch drills/faults/checkout-5xx.patch
     """
-    from release.adapters.build import build as build_release
-
-    built = build_release(Home.find(), patch)
+    built = build_and_prune(Home.find(), patch)
     if as_json:
         print_json(asdict(built))
         return
@@ -52,3 +52,25 @@ def verify(digest: str, as_json: bool) -> None:
         return
     out.print(f"{digest}\n  verified: signature, SBOM and provenance are for this digest\n  revision {release.revision}", markup=False)
     out.print(f"  runs on schema {', '.join(release.runs_on)}", markup=False)
+
+
+@click.command()
+@click.option(
+    "--keep", type=click.IntRange(0, 1000), default=NEWEST, show_default=True, help="How many that nobody needs stay, the newest."
+)
+@json_option
+def prune(keep: int, as_json: bool) -> None:
+    """Remove old releases from this machine, with their files, environments of packages and logs. `release build` does so, too.
+
+    What serves, is warm, is in a rollout, is quarantined or runs stays, in every environment. If a ledger is damaged, all stay.
+    """
+    from release.housekeeping import prune as prune_releases
+
+    gone = prune_releases(Home.find(), keep)
+    if as_json:
+        print_json(asdict(gone))
+        return
+    for digest in gone.releases:
+        out.print(digest, markup=False)
+    others = f"{gone.blobs} blobs, {len(gone.folders)} folders, {len(gone.venvs)} environments of packages, {len(gone.logs)} logs"
+    err.print(f"removed {len(gone.releases)} releases: {others}; {gone.kept} releases stay", markup=False)

@@ -5,15 +5,21 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from release.environment import Environment
+from release.errors import SlipwayError
 from release.events import RolloutEnded
 from release.home import Home
 from release.ledger import Entry
 from release.narrate import tell
 from release.say import err
+
+if TYPE_CHECKING:
+    from release.adapters.build import Built
 
 LOOK_EVERY_S = 5.0  # a gate that has not decided is reported this often
 
@@ -39,6 +45,20 @@ def progress(console: Console) -> Callable[[Entry], None]:
         console.print(f"{entry.wall[11:19]}  {line}", markup=False)
 
     return listen
+
+
+def build_and_prune(home: Home, patch: Path | None = None) -> Built:
+    """A new release, and older ones that nobody needs go. Whatever hinders that, the build has succeeded."""
+    from release.adapters.build import build
+    from release.housekeeping import prune
+
+    built = build(home, patch)
+    if built.built:
+        try:
+            prune(home, also={built.digest})
+        except SlipwayError as problem:
+            err.print(f"No older release was removed: {problem.what}", markup=False)
+    return built
 
 
 def port_is_free(port: int) -> bool:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from release import errors
 from release.adapters.lock import holder
-from release.commands.common import open_environment, port_is_free
+from release.commands.common import build_and_prune, open_environment, port_is_free
 from release.environment import Environment
 from release.home import short
 from release.narrate import tell
@@ -49,13 +49,12 @@ def up(env: str, port: int | None, as_json: bool) -> None:
         environment.database.ensure()
         engine.recover()
         if engine.state.baseline is None:
-            from release.adapters.build import build
-
-            ended = engine.deploy(build(environment.home).digest, "the first release of this environment")
+            ended = engine.deploy(build_and_prune(environment.home).digest, "the first release of this environment")
             if ended.outcome != "promoted":
                 raise errors.Aborted(f"The first release does not run: {ended.reason}", remedy="Its log is in var/envs/*/logs.")
         else:
             engine.resume()
+        environment.bound_logs()
     answer = {"env": env, "address": edge.address(), "baseline": engine.state.baseline, "database_url": environment.database.url}
     if as_json:
         print_json(answer)
@@ -110,6 +109,7 @@ def status(env: str, as_json: bool) -> None:
         err.print("The engine of a rollout died; going back to a safe state.")
         with environment.locked("release status"):
             environment.engine().recover()
+    environment.bound_logs()
     answer = _status(environment)
     if as_json:
         print_json(answer)

@@ -8,7 +8,7 @@ import click
 
 from release import errors
 from release.artifact import checked
-from release.commands.common import ended_json, open_environment
+from release.commands.common import build_and_prune, ended_json, open_environment
 from release.environment import Environment
 from release.events import HoldRequested, PromoteRequested, RolloutEnded
 from release.home import short
@@ -45,15 +45,14 @@ def deploy(digest: str | None, env: str, reason: str, as_json: bool) -> None:
         engine = environment.engine()
         engine.recover()
         if digest is None:
-            from release.adapters.build import build
-
-            digest = build(environment.home).digest
+            digest = build_and_prune(environment.home).digest
         if digest == engine.state.baseline and engine.state.rollout is None:
             _already(digest, as_json)
             return
         environment.artifacts.verify(digest)
         if engine.state.baseline is not None and environment.world.edge.split() is None:
             raise errors.NotUp(f"The environment {env} is down.")
+        environment.bound_logs()
         environment.clock.listen()
         ended = engine.deploy(digest, reason)
     _finish(ended, digest, started_s, as_json)

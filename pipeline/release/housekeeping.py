@@ -1,0 +1,34 @@
+"""What all environments of this machine need is kept; the rest of the releases goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence, Set
+from pathlib import Path
+
+from release import retention
+from release.adapters import prune as pruning
+from release.adapters.processes import Processes
+from release.home import Home
+from release.ledger import Ledger
+
+
+def prune(home: Home, newest: int = retention.NEWEST, also: Set[str] = frozenset()) -> pruning.Pruned:
+    """Keep what is needed, the `newest` of the others, and `also`.
+
+    Raises LedgerDamaged where an environment can't say what it needs, Tampered for a damaged index, MachineLacks; then nothing that is kept has been touched.
+    """
+    ledgers: dict[Path, Ledger] = {}  # kept between two questions: only what is new is read again
+
+    def choose(built: Sequence[str]) -> frozenset[str]:
+        return retention.kept(built, {*also, *_needed(home, ledgers)}, newest)
+
+    return pruning.prune(home, choose)
+
+
+def _needed(home: Home, ledgers: dict[Path, Ledger]) -> Iterator[str]:
+    for folder in home.envs():
+        ledger = ledgers.setdefault(folder, Ledger(folder / "ledger.jsonl"))
+        yield from retention.needed(entry.fact() for entry in ledger.entries())
+        yield from (
+            record.digest for record in Processes(folder).all() if record.digest
+        )  # dead ones, too: who forgets them has stopped them
