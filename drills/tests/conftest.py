@@ -73,7 +73,7 @@ class Story:
 
     def begin(self, at_s: float = 10.0) -> Story:
         """Requested at `at_s`, 1 % two seconds later."""
-        self.tell(at_s, e.RolloutRequested("r1", CANARY, "a drill"))
+        self.tell(at_s, e.RolloutRequested("r1", CANARY, "a drill", (), 2))
         self.tell(at_s + 1, e.SetSplit(BASELINE, CANARY, 0))
         self.tell(at_s + 1, e.SplitSet(BASELINE, CANARY, 0, "1", 0.004, at_s + 1))
         self.tell(at_s + 2, e.SetSplit(BASELINE, CANARY, 1))

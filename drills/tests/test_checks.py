@@ -110,7 +110,7 @@ def test_a_promoted_bad_release_fails_and_names_what_did_not_happen(story):
 
 
 def test_crash_on_start_fails_when_one_user_sees_it(story):
-    told = story("crash-on-start").tell(10, e.RolloutRequested("r1", CANARY, "a drill")).calm(5, 30)
+    told = story("crash-on-start").tell(10, e.RolloutRequested("r1", CANARY, "a drill", (), 2)).calm(5, 30)
     told.tell(12, e.RolloutEnded("r1", "aborted", "exit 1"))
     assert "answers of the new release to users" not in broken(told)
     told.answer(13, CANARY)

@@ -86,7 +86,7 @@ def test_late_answers_are_no_recovery(bad_story):
 def test_a_release_that_never_got_users_has_no_times_but_its_build(story):
     told = (
         story("crash-on-start")
-        .tell(10, e.RolloutRequested("r1", CANARY, "a drill"))
+        .tell(10, e.RolloutRequested("r1", CANARY, "a drill", (), 2))
         .tell(12, e.StartFailed(CANARY, "NeverReady", "exit 1"))
     )
     told.tell(12.1, e.SetSplit(BASELINE)).tell(12.2, e.SplitSet(BASELINE, None, 0, "2", 0.01, 12.2))

@@ -40,7 +40,7 @@ class Engine:
 
     def __init__(self, policy: Policy, ledger: Ledger, world: World) -> None:
         self.policy, self.ledger, self.world = policy, ledger, world
-        self.state = fold(ledger.entries(), policy)
+        self.state = fold(ledger.entries())
         self.pending: tuple[e.Command, ...] = ()
         self.ended: e.RolloutEnded | None = None
         self._releases: dict[str, Release] = {}
@@ -59,7 +59,7 @@ class Engine:
         problem = refusal(self.state, digest)
         if problem:
             raise problem
-        return self._lead(e.RolloutRequested(_new_id(), digest, reason))
+        return self._lead(e.RolloutRequested(_new_id(), digest, reason, self.policy.steps, self.policy.runtime.pinned_releases))
 
     def rollback(self, to: str | None, reason: str) -> e.RolloutEnded:
         """Raises NothingToRollBackTo or Quarantined."""
@@ -118,7 +118,7 @@ class Engine:
                 self._advance(fact)
 
     def _advance(self, event: e.Event) -> None:
-        self.state, commands = advance(self.state, event, self.policy)
+        self.state, commands = advance(self.state, event)
         if commands:
             self.pending = commands
         if isinstance(event, e.RolloutEnded):

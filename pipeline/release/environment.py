@@ -85,7 +85,7 @@ class Environment:
         )
 
     def state(self) -> State:
-        return fold(self.ledger.entries(), self.policy)
+        return fold(self.ledger.entries())
 
     @contextmanager
     def locked(self, what: str) -> Iterator[None]:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from release.policy import Step
+
 
 @dataclass(frozen=True)
 class Event:
@@ -26,9 +28,13 @@ class Command:
 
 @dataclass(frozen=True)
 class RolloutRequested(Event):
+    """`steps` and `pinned_releases` are the policy of that day: what a ledger says must not change when policy.yaml does."""
+
     rollout: str
     digest: str
     reason: str
+    steps: tuple[Step, ...]
+    pinned_releases: int
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from release.errors import LedgerDamaged
 from release.events import COMMANDS, EVENTS, Command, Event, Fact, LedgerRepaired, name_of
-from release.policy import Policy
 from release.rollout import State, advance
 
 GENESIS = "0" * 64
@@ -63,13 +62,13 @@ class Damaged(LedgerDamaged):
         self.path, self.line, self.good, self.good_bytes = path, line, good, good_bytes
 
 
-def fold(entries: Iterable[Entry], policy: Policy) -> State:
+def fold(entries: Iterable[Entry]) -> State:
     """The state that these entries lead to. Commands are intentions; only events change it."""
     state = State()
     for entry in entries:
         fact = entry.fact()
         if isinstance(fact, Event):
-            state, _ = advance(state, fact, policy)
+            state, _ = advance(state, fact)
     return state
 
 
@@ -195,7 +194,7 @@ class Ledger:
             "kind": "command" if isinstance(fact, Command) else "event",
             "name": name_of(type(fact)),
             "actor": self.actor,
-            "data": json.loads(json.dumps(asdict(fact), allow_nan=False)),
+            "data": _data(fact),
             "prev": last.hash if last else GENESIS,
         }
         return Entry(**value, hash=_hash(value))
@@ -228,6 +227,12 @@ class Ledger:
         with open(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644), "r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield file
+
+
+def _data(fact: Fact) -> dict[str, Any]:
+    """As plain JSON values: what is written is exactly what will be read."""
+    kind = "command" if isinstance(fact, Command) else "event"
+    return dict(_adapter(kind, name_of(type(fact))).dump_python(fact, mode="json"))
 
 
 def _quarantined(raw: bytes) -> Iterator[str]:

@@ -16,7 +16,7 @@ from enum import StrEnum
 
 from release import events as e
 from release.errors import Frozen, NothingToRollBackTo, Quarantined, RolloutInProgress, SlipwayError
-from release.policy import Policy
+from release.policy import Step
 
 REVERT_TRIES = 3
 
@@ -51,7 +51,9 @@ class Rollout:
     id: str
     digest: str  # the canary; on a rollback, the release that is taken back
     phase: Phase
-    step: int = -1  # index into policy.steps
+    steps: tuple[Step, ...] = ()  # the plan, as the policy had it when the rollout was requested
+    pinned_releases: int = 0  # how many stay warm after promotion
+    step: int = -1  # index into steps
     entered_s: float = 0.0  # when this step's weight was acknowledged
     held: bool = False  # a person asked to stay at this weight
     target: str | None = None  # where a rollback leads; None: to the baseline
@@ -75,7 +77,7 @@ class State:
         return any(digest == held for held, _ in self.quarantined)
 
 
-Step = tuple[State, tuple[e.Command, ...]]
+Advance = tuple[State, tuple[e.Command, ...]]
 
 
 # Decisions before a rollout begins.
@@ -109,13 +111,13 @@ def rollback_target(state: State, wanted: str | None) -> str:
 # The machine.
 
 
-def advance(state: State, event: e.Event, policy: Policy) -> Step:
+def advance(state: State, event: e.Event) -> Advance:
     """Pure. Commands replace those not yet carried out; no commands means: go on with what is pending.
 
     An answer that does not fit the phase (its question was overtaken, say by an abort) changes nothing.
     """
     if isinstance(event, e.RolloutRequested):
-        out = Rollout(event.rollout, event.digest, Phase.VERIFYING)
+        out = Rollout(event.rollout, event.digest, Phase.VERIFYING, event.steps, event.pinned_releases)
         return replace(state, rollout=out), (e.Verify(event.digest),)
     if isinstance(event, e.RollbackRequested):
         back = Rollout(
@@ -130,10 +132,10 @@ def advance(state: State, event: e.Event, policy: Policy) -> Step:
     if isinstance(event, e.RolloutEnded):
         return replace(state, rollout=None), ()
     if isinstance(event, e.HoldRequested | e.PromoteRequested | e.AbortRequested | e.Interrupted | e.EngineLost):
-        return _asked(state, rollout, event, policy)
+        return _asked(state, rollout, event)
     if rollout.phase in WAY_BACK:
         return _way_back(state, rollout, event)
-    return _way_out(state, rollout, event, policy)
+    return _way_out(state, rollout, event)
 
 
 def _noted(state: State, event: e.Event) -> State:
@@ -156,7 +158,7 @@ def _without(pairs: tuple[tuple[str, str], ...], digest: str) -> tuple[tuple[str
     return tuple(pair for pair in pairs if pair[0] != digest)
 
 
-def _asked(state: State, rollout: Rollout, event: e.Event, policy: Policy) -> Step:
+def _asked(state: State, rollout: Rollout, event: e.Event) -> Advance:
     """What a person, or the death of an engine, asks of a rollout. A decision that is made already stands."""
     if isinstance(event, e.EngineLost):
         if rollout.phase is Phase.ENDING:
@@ -175,14 +177,14 @@ def _asked(state: State, rollout: Rollout, event: e.Event, policy: Policy) -> St
     if isinstance(event, e.HoldRequested):
         return _with(state, rollout, held=True), ()
     if isinstance(event, e.PromoteRequested) and rollout.phase is Phase.BAKING:
-        last = len(policy.steps) - 1
+        last = len(rollout.steps) - 1
         if rollout.step == last:
             return _promote(state, rollout)
-        return _shift(state, replace(rollout, held=False), last, policy)
+        return _shift(state, replace(rollout, held=False), last)
     return state, ()
 
 
-def _way_out(state: State, rollout: Rollout, event: e.Event, policy: Policy) -> Step:
+def _way_out(state: State, rollout: Rollout, event: e.Event) -> Advance:
     match rollout.phase, event:
         case Phase.VERIFYING, e.ReleaseVerified():
             return _to(state, rollout, Phase.MIGRATING, e.Migrate(rollout.digest))
@@ -199,18 +201,18 @@ def _way_out(state: State, rollout: Rollout, event: e.Event, policy: Policy) -> 
         case Phase.SMOKING, e.SmokePassed():
             if state.baseline is None:
                 return _promote(state, rollout)
-            return _shift(state, rollout, 0, policy)
-        case Phase.SHIFTING, e.SplitSet() if event.weight_pct == policy.steps[rollout.step].weight_pct:
+            return _shift(state, rollout, 0)
+        case Phase.SHIFTING, e.SplitSet() if event.weight_pct == rollout.steps[rollout.step].weight_pct:
             baking = replace(rollout, phase=Phase.BAKING, entered_s=event.at_s)
-            return replace(state, rollout=baking), (_watch(baking, policy),)
+            return replace(state, rollout=baking), (_watch(baking),)
         case Phase.BAKING, e.GateLooked():
-            return _looked(state, rollout, event, policy)
+            return _looked(state, rollout, event)
         case Phase.PROMOTING, e.Promoted():
-            return _retire(state, rollout, policy)
+            return _retire(state, rollout)
         case Phase.PROMOTING, e.SplitSet() if event.baseline == rollout.digest:
             return state, (e.Promote(rollout.digest),)
         case Phase.RETIRING, e.ReleaseStopped():
-            return _retire(state, rollout, policy)
+            return _retire(state, rollout)
         case Phase.PROMOTING | Phase.RETIRING, e.SplitRefused():
             return state, (e.Promote(rollout.digest),)  # the weights are right already: 100 % is the canary's
         case _, e.StartFailed() | e.MigrationFailed() | e.SmokeFailed() | e.SplitRefused() | e.TelemetryLost():
@@ -218,9 +220,9 @@ def _way_out(state: State, rollout: Rollout, event: e.Event, policy: Policy) -> 
     return state, ()
 
 
-def _looked(state: State, rollout: Rollout, event: e.GateLooked, policy: Policy) -> Step:
+def _looked(state: State, rollout: Rollout, event: e.GateLooked) -> Advance:
     """FAIL goes back. PASS goes on after the least bake. Neither is bounded by the longest hold."""
-    step = policy.steps[rollout.step]
+    step = rollout.steps[rollout.step]
     elapsed_s = event.at_s - rollout.entered_s
     if event.verdict == "FAIL":
         return _revert(state, rollout, "; ".join(event.reasons), freeze=True)
@@ -232,31 +234,31 @@ def _looked(state: State, rollout: Rollout, event: e.GateLooked, policy: Policy)
             freeze=False,
         )
     if event.verdict == "PASS" and elapsed_s >= step.bake_s and not rollout.held:
-        if rollout.step == len(policy.steps) - 1:
+        if rollout.step == len(rollout.steps) - 1:
             return _promote(state, rollout)
-        return _shift(state, rollout, rollout.step + 1, policy)
-    return state, (_watch(rollout, policy),)
+        return _shift(state, rollout, rollout.step + 1)
+    return state, (_watch(rollout),)
 
 
-def _shift(state: State, rollout: Rollout, step: int, policy: Policy) -> Step:
-    split = e.SetSplit(state.baseline or "", rollout.digest, policy.steps[step].weight_pct)
+def _shift(state: State, rollout: Rollout, step: int) -> Advance:
+    split = e.SetSplit(state.baseline or "", rollout.digest, rollout.steps[step].weight_pct)
     return _with(state, rollout, phase=Phase.SHIFTING, step=step), (split,)
 
 
-def _watch(rollout: Rollout, policy: Policy) -> e.Watch:
-    following = policy.steps[rollout.step + 1 : rollout.step + 2]
-    return e.Watch(rollout.digest, policy.steps[rollout.step].weight_pct, following[0].weight_pct if following else None)
+def _watch(rollout: Rollout) -> e.Watch:
+    following = rollout.steps[rollout.step + 1 : rollout.step + 2]
+    return e.Watch(rollout.digest, rollout.steps[rollout.step].weight_pct, following[0].weight_pct if following else None)
 
 
-def _promote(state: State, rollout: Rollout) -> Step:
+def _promote(state: State, rollout: Rollout) -> Advance:
     return _to(state, rollout, Phase.PROMOTING, e.SetSplit(rollout.digest))
 
 
-def _retire(state: State, rollout: Rollout, policy: Policy) -> Step:
+def _retire(state: State, rollout: Rollout) -> Advance:
     """The canary is the baseline; of the previous releases the newest stay warm, the rest stop one by one."""
     previous = (state.baseline, *state.pinned) if state.baseline != rollout.digest else state.pinned
     pinned = tuple(digest for digest in dict.fromkeys(previous) if digest and digest != rollout.digest)
-    keep = policy.runtime.pinned_releases
+    keep = rollout.pinned_releases
     # A release stays in the list until it has stopped, so that a crash here forgets nobody.
     if rollout.phase is Phase.RETIRING and len(pinned) > keep:
         pinned = pinned[:-1]
@@ -269,25 +271,25 @@ def _retire(state: State, rollout: Rollout, policy: Policy) -> Step:
 # The way back. Always allowed, and the same for a failed gate, a person's abort, a dead engine and a rollback.
 
 
-def _revert(state: State, rollout: Rollout, reason: str, *, freeze: bool) -> Step:
+def _revert(state: State, rollout: Rollout, reason: str, *, freeze: bool) -> Advance:
     return _restart_way_back(state, replace(rollout, outcome="aborted", reason=reason, freeze=freeze))
 
 
-def _restart_way_back(state: State, rollout: Rollout) -> Step:
+def _restart_way_back(state: State, rollout: Rollout) -> Advance:
     rollout = replace(rollout, tries=0)
     if rollout.target is not None:
         return _to(state, rollout, Phase.REVIVING, e.Start(rollout.target))
     return _set_back(state, rollout)
 
 
-def _set_back(state: State, rollout: Rollout) -> Step:
+def _set_back(state: State, rollout: Rollout) -> Advance:
     safe = rollout.target or state.baseline
     if safe is None:  # the very first release: it had no users, and there is nothing to go back to
         return _to(state, rollout, Phase.DRAINING, e.Drain(rollout.digest))
     return _to(state, rollout, Phase.REVERTING, e.SetSplit(safe, force=rollout.tries > 0))
 
 
-def _way_back(state: State, rollout: Rollout, event: e.Event) -> Step:
+def _way_back(state: State, rollout: Rollout, event: e.Event) -> Advance:
     match rollout.phase, event:
         case Phase.REVIVING, e.ReleaseStarted() if event.digest == rollout.target:
             return _set_back(state, rollout)
@@ -317,11 +319,11 @@ def _settled(state: State, rollout: Rollout) -> State:
     return replace(state, baseline=rollout.target, pinned=tuple(d for d in state.pinned if d not in (rollout.target, rollout.digest)))
 
 
-def _end(state: State, rollout: Rollout) -> Step:
+def _end(state: State, rollout: Rollout) -> Advance:
     return _to(state, rollout, Phase.ENDING, e.End(rollout.id, rollout.outcome, rollout.reason))
 
 
-def _to(state: State, rollout: Rollout, phase: Phase, command: e.Command) -> Step:
+def _to(state: State, rollout: Rollout, phase: Phase, command: e.Command) -> Advance:
     return replace(state, rollout=replace(rollout, phase=phase)), (command,)
 
 

@@ -230,6 +230,22 @@ def test_another_process_promotes_without_proof(lab: Lab) -> None:
     assert 10 not in [split.weight_pct for split in lab.edge.history]
 
 
+def test_what_the_ledger_says_does_not_change_with_the_policy(lab: Lab) -> None:
+    """Weights, bounds and the number of pinned releases of another day: what serves is a fact."""
+    lab.serving(OLDER, OLD, NEW)
+    before = lab.engine().state
+    other = [
+        step.model_copy(update={"weight_pct": step.weight_pct - (step.weight_pct < 100), "hold_max_s": step.bake_s + 0.1})
+        for step in lab.policy.steps[1:]
+    ]
+    lab.policy = lab.policy.model_copy(
+        update={"steps": tuple(other), "runtime": lab.policy.runtime.model_copy(update={"pinned_releases": 1})}
+    )
+    assert lab.engine().state == before
+    assert lab.engine().rollback(None, "x").outcome == "rolled_back"
+    assert lab.edge.serving == Split(OLD)
+
+
 def test_ctrl_c_goes_back(lab: Lab) -> None:
     lab.serving(OLD)
     lab.clock.at(lab.clock.now_s + 5, lab.clock.interrupt)

@@ -12,12 +12,12 @@ from release import events as e
 from release.errors import LedgerDamaged
 from release.home import Home
 from release.ledger import Damaged, Ledger, fold, read
-from release.policy import Policy
 from release.policy import read as read_policy
 
 A, B = (f"sha256:{digit * 64}" for digit in "ab")
+PLAN = read_policy(Home.find().policy).steps
 FACTS: list[e.Event | e.Command] = [
-    e.RolloutRequested("r1", A, "first"),
+    e.RolloutRequested("r1", A, "first", PLAN, 2),
     e.Verify(A),
     e.ReleaseVerified(A, "abc", ("0001",)),
     e.Migrate(A),
@@ -34,11 +34,6 @@ FACTS: list[e.Event | e.Command] = [
 ]
 
 
-@pytest.fixture(scope="module")
-def policy() -> Policy:
-    return read_policy(Home.find().policy)
-
-
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     ledger = Ledger(tmp_path / "env" / "ledger.jsonl", actor="test")
@@ -47,11 +42,11 @@ def path(tmp_path: Path) -> Path:
     return ledger.path
 
 
-def test_what_is_written_is_read_and_folds_to_the_state(path: Path, policy: Policy) -> None:
+def test_what_is_written_is_read_and_folds_to_the_state(path: Path) -> None:
     entries = read(path)
     assert [entry.fact() for entry in entries] == FACTS
     assert [entry.seq for entry in entries] == list(range(1, len(FACTS) + 1))
-    state = fold(entries, policy)
+    state = fold(entries)
     assert (state.baseline, state.rollout, state.quarantined) == (A, None, ((B, "bad"),))
 
 
@@ -131,7 +126,7 @@ def test_nothing_is_appended_to_a_damaged_ledger(path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_repair_keeps_the_damaged_part_and_what_it_quarantined(path: Path, policy: Policy) -> None:
+def test_repair_keeps_the_damaged_part_and_what_it_quarantined(path: Path) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
     lines[11] = lines[11].replace(b"promoted", b"demoted!")
     path.write_bytes(b"".join(lines))
@@ -141,7 +136,7 @@ def test_repair_keeps_the_damaged_part_and_what_it_quarantined(path: Path, polic
     repaired = Ledger(path).repair("disk trouble")
     assert repaired is not None
     assert (path.parent / repaired.aside).read_bytes() == b"".join(lines[11:])
-    state = fold(read(path), policy)
+    state = fold(read(path))
     assert state.is_quarantined(B)
     assert state.rollout is not None  # its end was in the damaged part: the next command brings it to a safe one
     assert Ledger(path).repair("again") is None

@@ -51,7 +51,7 @@ def test_never_less_than_the_state_machine_holds_and_no_more_once_a_rollout_has_
     assert engine().rollback(None, "complaints").outcome == "rolled_back"
     ledger.append(e.Unfrozen("known"))
     ledger.append(e.QuarantineLifted(DIGESTS[5], "found"))
-    ledger.append(e.RolloutRequested("dies", artifacts.add(DIGESTS[6]), "its engine dies"))
+    ledger.append(e.RolloutRequested("dies", artifacts.add(DIGESTS[6]), "its engine dies", policy.steps, 2))
     engine().recover()
     with pytest.raises(errors.Quarantined):
         engine().deploy(DIGESTS[6], "again")
@@ -60,7 +60,7 @@ def test_never_less_than_the_state_machine_holds_and_no_more_once_a_rollout_has_
     state, facts = State(), [entry.fact() for entry in read(path)]
     for number, fact in enumerate(facts, start=1):
         if isinstance(fact, e.Event):
-            state, _ = advance(state, fact, policy)
+            state, _ = advance(state, fact)
         names = needed(facts[:number])
         assert held(state) <= names, f"line {number}"
         assert not isinstance(fact, e.RolloutEnded) or held(state) == names, f"line {number}"
@@ -74,7 +74,7 @@ def test_a_ledger_written_under_another_policy(tmp_path: Path, policy: Policy) -
     canary = e.SplitSet(A, B, 37, "2", 0.0, 0.0)
     assert all(step.weight_pct != canary.weight_pct for step in policy.steps)
     over = e.SplitSet(B, None, 0, "3", 0.0, 0.0)
-    facts = [split, e.RolloutRequested("r", B, ""), canary, over, e.Promoted(B), e.RolloutEnded("r", "promoted", "")]
+    facts = [split, e.RolloutRequested("r", B, "", policy.steps, 2), canary, over, e.Promoted(B), e.RolloutEnded("r", "promoted", "")]
     assert needed(facts) == {A, B}
 
 

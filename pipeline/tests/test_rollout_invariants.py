@@ -16,7 +16,7 @@ digests = st.sampled_from(DIGESTS)
 weights = st.sampled_from([0, *(step.weight_pct for step in POLICY.steps)])
 seconds = st.floats(0, 2000)
 EVENTS = st.one_of(
-    st.builds(e.RolloutRequested, st.just("r"), digests, st.just("why")),
+    st.builds(e.RolloutRequested, st.just("r"), digests, st.just("why"), st.just(POLICY.steps), st.integers(1, 3)),
     st.builds(e.ReleaseVerified, digests, st.just("rev"), st.just(("0001",))),
     st.builds(e.ReleaseRefused, digests, st.just("Tampered"), st.just("what")),
     st.builds(e.SchemaMigrated, digests, st.just(0.1)),
@@ -62,7 +62,7 @@ def test_whatever_happens(events: list[e.Event]) -> None:
         if isinstance(event, e.RolloutRequested) and (refusal(state, event.digest) or event.digest == state.baseline):
             continue  # what the engine refuses never gets into the ledger
         before = state
-        state, commands = advance(state, event, POLICY)
+        state, commands = advance(state, event)
         assert len(commands) <= 1, "one thing at a time, so that a crash leaves at most one effect in doubt"
         for command in commands:
             check_command(before, state, event, command)
@@ -106,14 +106,14 @@ def test_from_every_state_a_dead_engine_leads_to_an_end(events: list[e.Event]) -
     state = State(DIGESTS[0], (DIGESTS[2], DIGESTS[3]))
     for event in events:
         if not (isinstance(event, e.RolloutRequested) and (refusal(state, event.digest) or event.digest == state.baseline)):
-            state, _ = advance(state, event, POLICY)
+            state, _ = advance(state, event)
     if state.rollout is None:
         return
-    state, commands = advance(state, e.EngineLost(), POLICY)
+    state, commands = advance(state, e.EngineLost())
     for _ in range(12):
         if not commands:
             break
-        state, commands = advance(state, answer(commands[0]), POLICY)
+        state, commands = advance(state, answer(commands[0]))
     assert state.rollout is None
 
 
