@@ -75,6 +75,12 @@ def test_every_link_leads_somewhere() -> None:
             assert target.startswith("https://") or (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def test_every_test_named_in_a_page_exists() -> None:
+    named = {name for page in PAGES for name in re.findall(r"`((?:[a-z]+/)?tests/[a-z_]+\.py)`", page.read_text())}
+    assert len(named) > 10
+    assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
+
+
 def test_every_error_has_a_page_and_an_exit_code_of_its_own() -> None:
     codes = [kind.exit_code for kind in classes()]
     assert len(set(codes)) == len(codes)
