@@ -37,8 +37,9 @@ def main() -> None:
 
     Exit codes: 0 every expectation and budget held · 60 one did not · 61 the drill proves nothing · 130 interrupted; others: `release --help`.
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _as_ctrl_c)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup is respected
+            signal.signal(number, _as_ctrl_c)  # SIGINT, too: a shell that runs us in the background has it ignored
 
 
 def _as_ctrl_c(number: int, frame: object) -> NoReturn:  # noqa: ARG001
