@@ -18,7 +18,7 @@ help: ## this page
 
 ##@ Drills
 drill: setup ## ship a bad release under traffic, watch it come back [S=scenario or path] [RUNS=n]
-	@SLIPWAY_SETUP_S="$$(cat .venv/setup_s 2>/dev/null; rm -f .venv/setup_s)" $(BIN)/drill run "$(S)" --runs "$(RUNS)"
+	@SLIPWAY_SETUP_S="$$(cat .venv/setup_s 2>/dev/null || echo 0; rm -f .venv/setup_s)" $(BIN)/drill run "$(S)" --runs "$(RUNS)"
 
 drills: setup ## every scenario, the long ones too
 	@$(BIN)/drill run --all
