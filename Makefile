@@ -9,9 +9,12 @@ RUNS ?= 1
 PORT ?=
 REASON ?= make
 MEMBERS := $(wildcard api/pyproject.toml pipeline/pyproject.toml drills/pyproject.toml)
+# Node is the wheel's, whatever else is installed. A fork without web/ has nothing to do there.
+HAS_WEB := $(wildcard web/package-lock.json)
+NPM := { [ -w "$$HOME" ] || export npm_config_cache="$(CURDIR)/var/npm"; } && PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix web --loglevel error
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev drill drills report figures up down ship rollback status test unit long check contract format locks cosign
+.PHONY: help setup setup-dev web-check web-unit drill drills report figures up down ship rollback status test unit web long check contract format locks cosign
 
 help: ## this page
 	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -50,7 +53,7 @@ setup: .venv/tools.stamp ## what all other targets need, into .venv (they call i
 
 setup-dev: .venv/dev.stamp
 
-test: unit ## unit tests first, then those on real PostgreSQL, Envoy and traffic
+test: unit $(HAS_WEB:web/package-lock.json=web-unit) ## unit tests first, then those on real PostgreSQL, Envoy and traffic
 	@$(PYTEST) -m "(real or thorough) and not alone and not long" -n 3 --dist loadfile
 	@$(PYTEST) -m "alone and not long"
 
@@ -60,14 +63,23 @@ unit: setup-dev ## the first gate: seconds
 long: setup-dev ## tests that take minutes: thousands of imagined rollouts
 	@$(PYTEST) -m long -n 2
 
-check: setup-dev ## lint, format, types, levels of imports
+web: setup-dev web-check web-unit ## the SPA alone: lint, types, unit tests, build into web/dist
+	@$(NPM) run build
+
+web-check: web/node_modules/.stamp
+	@$(NPM) run lint && $(NPM) run typecheck
+
+web-unit: web/node_modules/.stamp
+	@$(NPM) test
+
+check: setup-dev $(HAS_WEB:web/package-lock.json=web-check) ## lint, format, types, levels of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy api/app api/contract pipeline/release drills/drill requirements/setup.py && $(BIN)/lint-imports
 
 cosign: setup-dev ## cosign accepts what we sign and refuses what we refuse (needs cosign)
 	@$(PYTEST) -m cosign
 
 contract: setup-dev ## renew api/openapi.json from the code, and compare it with the last release's
-	@cd api && ../$(BIN)/python -m contract write && ../$(BIN)/python -m contract check
+	@cd api && ../$(BIN)/python -m contract write && cp openapi.json ../web/ && ../$(BIN)/python -m contract check
 
 format: setup-dev
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
@@ -80,3 +92,6 @@ locks: setup-dev ## renew requirements/*.lock from the *.in files
 
 .venv/dev.stamp: requirements/bootstrap.lock requirements/dev.lock requirements/setup.py $(MEMBERS)
 	@$(PYTHON) requirements/setup.py dev
+
+web/node_modules/.stamp: web/package-lock.json | .venv/dev.stamp
+	@$(NPM) ci --include=dev && touch $@

@@ -29,7 +29,10 @@ EMPTY = b"{}"  # OCI's word for "this manifest needs no configuration"
 
 LOCK = "requirements/api.lock"
 SCHEMA = "db/schema.json"
-ROOTS = ("api/app", "db", LOCK)  # all that ships
+WEB, SPA = "web", "web/dist"  # sources of the SPA; what is built of them and ships in their place
+PAGE, NPM_LOCK = f"{SPA}/index.html", f"{WEB}/package-lock.json"
+ROOTS = ("api/app", "db", LOCK, WEB)  # all that a release is made of
+NOT_OF_IT = re.compile(rf"(^|.*/)tests/.*|{SPA}/.*|{WEB}/(tools|src/test)/.*|{WEB}/README\.md|{WEB}/.*\.test\.tsx?")
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -41,6 +44,7 @@ class Release:
     digest: str
     revision: str
     runs_on: tuple[str, ...]  # schema revisions, oldest first; the last one is what its own migrations lead to
+    spa: bool = False  # does it carry an SPA?
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,7 @@ class Config(Document):
 
     revision: str = Field(min_length=1)
     runs_on: tuple[str, ...] = Field(min_length=1)
+    spa: Literal[True] | None = None
 
 
 class SchemaWindow(Document):
@@ -175,9 +180,9 @@ def decode(data: bytes, model: type[Model], name: str, error: type[SlipwayError]
 
 
 def is_released(path: str) -> bool:
-    """Does this file ship? Tests do not."""
+    """Is a release made of this file? Tests are no part of it."""
     inside = any(path == root or path.startswith(f"{root}/") for root in ROOTS)
-    return inside and "tests" not in path.split("/")
+    return inside and not NOT_OF_IT.fullmatch(path)
 
 
 def lock_of(files: Iterable[File]) -> bytes:
@@ -194,7 +199,7 @@ def config(files: Iterable[File], revision: str) -> Config:
     window = decode(shipped[SCHEMA], SchemaWindow, SCHEMA, BuildFailed)
     if window.runs_on[-1] != window.head:
         raise BuildFailed(f"{SCHEMA} ends runs_on with {window.runs_on[-1]!r}, but its head is {window.head!r}.")
-    return Config(revision=revision, runs_on=window.runs_on)
+    return Config(revision=revision, runs_on=window.runs_on, spa=True if PAGE in shipped else None)
 
 
 def descriptor(media_type: str, data: bytes, artifact_type: str | None = None) -> Descriptor:

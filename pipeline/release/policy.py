@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -88,11 +88,18 @@ class RuntimePolicy(Frozen):
     warm_up_requests: Annotated[int, Field(ge=0, le=10_000)]
 
 
+class WebPolicy(Frozen):
+    """How the SPA's documents move: with the API's weights, or all of them with the last step."""
+
+    switch: Literal["weighted", "at_once"] = "weighted"
+
+
 class Policy(Frozen):
     gate: GatePolicy
     steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=20)]
     limits: Limits
     runtime: RuntimePolicy
+    web: WebPolicy = WebPolicy()
 
     @model_validator(mode="after")
     def _steps_climb_to_everyone(self) -> Policy:

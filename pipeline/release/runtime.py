@@ -37,17 +37,30 @@ def instance_name(digest: str, index: int) -> str:
     return f"release-{short(digest)}-{index}"
 
 
+def origin_name(digest: str) -> str:
+    return f"web-{short(digest)}"
+
+
 def instance(
     release: Path, venv: Path, *, digest: str, revision: str, index: int, fd: int, database_url: str, graceful_s: float
 ) -> Program:
     """One instance of the store's API on a listening socket that it inherits: nobody can take its port between our choice and its start."""
-    argv = (
-        *(str(venv / "bin" / "python"), "-m", "uvicorn", "app.main:app", "--fd", str(fd)),
+    environment = {"SLIPWAY_DATABASE_URL": database_url, "SLIPWAY_DIGEST": digest, "SLIPWAY_REVISION": revision}
+    return Program(instance_name(digest, index), _uvicorn(venv, ("app.main:app",), fd, graceful_s), release / "api", environment)
+
+
+def origin(release: Path, venv: Path, *, digest: str, fd: int, assets: Path, graceful_s: float) -> Program:
+    """What serves the release's SPA. It needs no database; `assets` has those of other releases, for tabs that are still open."""
+    environment = {"SLIPWAY_DIGEST": digest, "SLIPWAY_ASSETS": str(assets)}
+    return Program(origin_name(digest), _uvicorn(venv, ("app.spa:origin", "--factory"), fd, graceful_s), release / "api", environment)
+
+
+def _uvicorn(venv: Path, app: tuple[str, ...], fd: int, graceful_s: float) -> tuple[str, ...]:
+    return (
+        *(str(venv / "bin" / "python"), "-m", "uvicorn", *app, "--fd", str(fd)),
         *("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--no-server-header"),
         *("--timeout-keep-alive", str(KEEP_ALIVE_S), "--timeout-graceful-shutdown", str(max(1, int(graceful_s)))),
     )
-    environment = {"SLIPWAY_DATABASE_URL": database_url, "SLIPWAY_DIGEST": digest, "SLIPWAY_REVISION": revision}
-    return Program(instance_name(digest, index), argv, release / "api", environment)
 
 
 def migration(release: Path, venv: Path, *, digest: str, revision: str, database_url: str) -> Program:

@@ -7,9 +7,9 @@ answers whom). Names and fields are those of Envoy's v3 API.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from release.home import short
 from release.runtime import UPSTREAM_IDLE_S
@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 WEIGHT_SUM = 10_000
 ROUTE_TIMEOUT_S = 5
-ROUTES = "store"
+ROUTES, PAGES = "store", "pages"
 TYPE = "type.googleapis.com/envoy"
 
 # What may be sent a second time. A request that was never begun, always. One that was perhaps begun only if doing it twice is
@@ -31,12 +31,18 @@ HARMLESS_TWICE = (
 )
 
 
+# What the API answers; everything else is the SPA's: its documents and assets. Without an SPA all of it is the API's.
+API = {"safe_regex": {"regex": "/(api(/.*)?|livez|readyz|version|metrics)"}}
+Switch = Literal["weighted", "at_once"]
+
+
 @dataclass(frozen=True)
 class Backend:
-    """A release that runs: one port on loopback per instance."""
+    """A release that runs: one port on loopback per instance, and that of its SPA's origin."""
 
     digest: str
     ports: tuple[int, ...]
+    web_ports: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,20 +58,26 @@ def cluster_name(digest: str) -> str:
     return f"release-{short(digest)}"
 
 
-def clusters(digests: Sequence[str], folder: Path, version: str) -> Json:
-    """CDS: one cluster per release."""
-    return {"version_info": version, "resources": [_cluster(digest, folder) for digest in digests]}
+def web_cluster_name(digest: str) -> str:
+    return f"web-{short(digest)}"
 
 
-def _cluster(digest: str, folder: Path) -> Json:
+def clusters(backends: Sequence[Backend], folder: Path, version: str) -> Json:
+    """CDS: one cluster per release, and one for its SPA. The gate counts the first alone."""
+    names = [cluster_name(backend.digest) for backend in backends]
+    names += [web_cluster_name(backend.digest) for backend in backends if backend.web_ports]
+    return {"version_info": version, "resources": [_cluster(name, folder) for name in names]}
+
+
+def _cluster(name: str, folder: Path) -> Json:
     """Panic mode is off: it would send traffic to hosts known to be dead. The breakers are out of the way: two lanes must not differ by them."""
     limits = {"max_connections": 10_000, "max_pending_requests": 10_000, "max_requests": 10_000, "max_retries": 10_000}
     return {
         "@type": f"{TYPE}.config.cluster.v3.Cluster",
-        "name": cluster_name(digest),
+        "name": name,
         "type": "EDS",
         "connect_timeout": "0.25s",
-        "eds_cluster_config": {"eds_config": watched(folder / endpoints_file(digest))},
+        "eds_cluster_config": {"eds_config": watched(folder / endpoints_file(name))},
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
         "circuit_breakers": {"thresholds": [limits]},
         "typed_extension_protocol_options": {
@@ -78,32 +90,41 @@ def _cluster(digest: str, folder: Path) -> Json:
     }
 
 
-def endpoints_file(digest: str) -> str:
-    return f"eds-{short(digest)}.json"
+def endpoints_file(cluster: str) -> str:
+    return f"eds-{cluster}.json"
 
 
-def endpoints(backend: Backend, baseline: Backend, version: str) -> Json:
-    """EDS: a release's own ports; behind them the baseline's, for requests that it could not answer because it died."""
-    groups = [backend.ports] if backend.digest == baseline.digest else [backend.ports, baseline.ports]
+def all_endpoints(backends: Sequence[Backend], baseline: Backend, version: str) -> dict[str, Json]:
+    """EDS: file name -> a release's own ports; behind them the baseline's, for requests that it could not answer because it died."""
+    made = {cluster_name(backend.digest): _endpoints(cluster_name(backend.digest), backend.ports, baseline.ports) for backend in backends}
+    for backend in backends:
+        if backend.web_ports:
+            name = web_cluster_name(backend.digest)
+            made[name] = _endpoints(name, backend.web_ports, baseline.web_ports)
+    return {endpoints_file(name): {"version_info": version, "resources": [assignment]} for name, assignment in made.items()}
+
+
+def _endpoints(cluster: str, own: tuple[int, ...], fallback: tuple[int, ...]) -> Json:
+    groups = [own, fallback] if fallback and fallback != own else [own]
     localities = [{"priority": priority, "lb_endpoints": [_endpoint(port) for port in ports]} for priority, ports in enumerate(groups)]
-    assignment = {
+    return {
         "@type": f"{TYPE}.config.endpoint.v3.ClusterLoadAssignment",
-        "cluster_name": cluster_name(backend.digest),
+        "cluster_name": cluster,
         "endpoints": localities,
     }
-    return {"version_info": version, "resources": [assignment]}
 
 
 def _endpoint(port: int) -> Json:
     return {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": port}}}}
 
 
-def routes(backends: Sequence[Backend], split: Split, version: str) -> Json:
+def routes(backends: Sequence[Backend], split: Split, version: str, switch: Switch = "weighted") -> Json:
     """RDS: first whoever names a release by `x-release`, then everyone else by weight. A route to a cluster that is not there is refused."""
+    page_clusters = {backend.digest: _page_cluster(backend) for backend in backends}
     host = {
         "name": ROUTES,
         "domains": ["*"],
-        "routes": [*(_pin(backend.digest) for backend in backends), *_weighted(split)],
+        "routes": [*(rule for backend in backends for rule in _pins(backend)), *_everyone(split, page_clusters, switch)],
     }
     config = {
         "@type": f"{TYPE}.config.route.v3.RouteConfiguration",
@@ -114,32 +135,53 @@ def routes(backends: Sequence[Backend], split: Split, version: str) -> Json:
     return {"version_info": version, "resources": [config]}
 
 
-def _pin(digest: str) -> Json:
-    """Exactly this release answers, or nobody: no retry, no fallback. The route's name is the whole digest, for `read_back`."""
-    named = {"name": "x-release", "string_match": {"exact": short(digest)}}
-    return {
-        "name": digest,
-        "match": {"prefix": "/", "headers": [named]},
-        "route": {"cluster": cluster_name(digest), "timeout": f"{ROUTE_TIMEOUT_S}s"},
-    }
+def _page_cluster(backend: Backend) -> str:
+    return web_cluster_name(backend.digest) if backend.web_ports else cluster_name(backend.digest)
 
 
-def _weighted(split: Split) -> list[Json]:
+def _pins(backend: Backend) -> list[Json]:
+    """Exactly this release answers, or nobody: no retry, no fallback. The route's name is the whole digest, for `digests_of`."""
+    named = {"headers": [{"name": "x-release", "string_match": {"exact": short(backend.digest)}}]}
+    api, pages = cluster_name(backend.digest), _page_cluster(backend)
+    cases: list[tuple[Json, str]] = [({"prefix": "/"}, pages)] if api == pages else [(API, api), ({"prefix": "/"}, pages)]
+    return [
+        {"name": backend.digest, "match": {**path, **named}, "route": {"cluster": cluster, "timeout": f"{ROUTE_TIMEOUT_S}s"}}
+        for path, cluster in cases
+    ]
+
+
+def _everyone(split: Split, page_clusters: Mapping[str, str], switch: Switch) -> list[Json]:
+    """The API by weight, then the pages. Where nobody of the split has an SPA, all is the API's."""
+    here = [digest for digest in (split.baseline, split.canary) if digest]
+    if all(page_clusters.get(digest, cluster_name(digest)) == cluster_name(digest) for digest in here):
+        return _weighted(split, {"prefix": "/"})
+    pages = split if switch == "weighted" else replace(split, weight_pct=100 if split.weight_pct == 100 else 0)
+    return [
+        *_weighted(split, API),
+        {"name": PAGES, "match": {"prefix": "/"}, "route": _shares(pages, PERHAPS_BEGUN, page_clusters)},
+    ]
+
+
+def _weighted(split: Split, path: Json) -> list[Json]:
     """The same weights thrice; only what may be sent again differs. The name says who is who, for `read_back`: a weight of 0 leaves no trace."""
     name = f"{split.baseline} {split.canary}" if split.canary else split.baseline
     cases = [({"headers": [header]}, PERHAPS_BEGUN) for header in HARMLESS_TWICE] + [({}, NOT_BEGUN)]
-    return [{"name": name, "match": {"prefix": "/", **match}, "route": _shares(split, retry_on)} for match, retry_on in cases]
+    return [{"name": name, "match": {**path, **match}, "route": _shares(split, retry_on)} for match, retry_on in cases]
 
 
-def _shares(split: Split, retry_on: str) -> Json:
-    """The canary stands first: the hash of a user is compared with the running sum of weights, so who is in it at 1 % still is at 10 %."""
+def _shares(split: Split, retry_on: str, names: Mapping[str, str] | None = None) -> Json:
+    """The canary stands first: the hash of a user is compared with the running sum of weights, so who is in it at 1 % still is at 10 %.
+
+    A document's request carries no header of ours; the SPA leaves the same id in a cookie, which is the same hash.
+    """
+    shares = [(names[digest] if names else cluster_name(digest), weight) for digest, weight in weights(split) if weight]
     return {
         "timeout": f"{ROUTE_TIMEOUT_S}s",
-        "weighted_clusters": {
-            "use_hash_policy": True,
-            "clusters": [{"name": cluster_name(digest), "weight": weight} for digest, weight in weights(split) if weight],
-        },
-        "hash_policy": [{"header": {"header_name": "x-client-id"}, "terminal": True}],
+        "weighted_clusters": {"use_hash_policy": True, "clusters": [{"name": name, "weight": weight} for name, weight in shares]},
+        "hash_policy": [
+            {"header": {"header_name": "x-client-id"}, "terminal": True},
+            {"cookie": {"name": "client-id"}, "terminal": True},
+        ],
         "retry_policy": _retry(retry_on),
     }
 
@@ -178,7 +220,7 @@ def _retry(retry_on: str) -> Json:
 def read_back(config: Mapping[str, Any]) -> Split:
     """The split of a RouteConfiguration: its weights are what counts. Raises ValueError when it is none of ours."""
     try:
-        last = config["virtual_hosts"][0]["routes"][-1]
+        last = [route for route in config["virtual_hosts"][0]["routes"] if route.get("name") != PAGES][-1]
         baseline, _, canary = last["name"].partition(" ")
         shares = {share["name"]: int(share["weight"]) for share in last["route"]["weighted_clusters"]["clusters"]}
     except (KeyError, IndexError, TypeError, AttributeError) as problem:
@@ -191,9 +233,9 @@ def read_back(config: Mapping[str, Any]) -> Split:
 
 
 def digests_of(config: Mapping[str, Any]) -> dict[str, str]:
-    """Cluster's name -> digest, of every release that a RouteConfiguration knows."""
+    """Cluster's name -> digest, of every release that a RouteConfiguration knows. Those of SPAs are left out: a document is no request to judge by."""
     pins = [route for route in config["virtual_hosts"][0]["routes"] if "cluster" in route.get("route", {})]
-    return {pin["route"]["cluster"]: pin["name"] for pin in pins}
+    return {pin["route"]["cluster"]: pin["name"] for pin in pins if pin["route"]["cluster"] == cluster_name(pin["name"])}
 
 
 def watched(path: Path) -> Json:

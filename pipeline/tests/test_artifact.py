@@ -8,6 +8,7 @@ import pytest
 
 from release.artifact import (
     LOCK,
+    PAGE,
     SCHEMA,
     Config,
     File,
@@ -33,7 +34,19 @@ def window(text: str) -> list[File]:
 
 
 @pytest.mark.parametrize(
-    "path", ["api/app/main.py", "api/app/orders/routes.py", "db/env.py", "db/versions/0001.py", "requirements/api.lock", "db/contests.py"]
+    "path",
+    [
+        "api/app/main.py",
+        "api/app/orders/routes.py",
+        "db/env.py",
+        "db/versions/0001.py",
+        "requirements/api.lock",
+        "db/contests.py",
+        "web/index.html",
+        "web/.npmrc",
+        "web/src/app.tsx",
+        "web/src/test.tsx",
+    ],
 )
 def test_ships(path: str) -> None:
     assert is_released(path)
@@ -51,6 +64,12 @@ def test_ships(path: str) -> None:
         "README.md",
         "x/db/env.py",
         "api/pyproject.toml",
+        "web/dist/index.html",
+        "web/tools/package.json",
+        "web/src/test/store.ts",
+        "web/src/basket/basket.test.ts",
+        "web/src/app.test.tsx",
+        "web/README.md",
     ],
 )
 def test_does_not_ship(path: str) -> None:
@@ -68,6 +87,11 @@ def test_the_configuration_says_revision_and_schema_window() -> None:
     made = config(window('{"head": "0002", "runs_on": ["0001", "0002"], "note": "expand"}'), "abc")
     assert made == Config(revision="abc", runs_on=("0001", "0002"))
     assert encode(made) == b'{"revision":"abc","runs_on":["0001","0002"]}'
+
+
+def test_the_configuration_says_whether_there_is_an_spa() -> None:
+    made = config([*window('{"head": "1", "runs_on": ["1"]}'), File(PAGE, b"<p>")], "abc")
+    assert encode(made) == b'{"revision":"abc","runs_on":["1"],"spa":true}'
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,13 @@ def test_an_instance_serves_the_socket_that_it_inherits() -> None:
     )
 
 
+def test_an_origin_needs_no_database() -> None:
+    program = runtime.origin(Path("/r"), Path("/v"), digest=DIGEST, fd=7, assets=Path("/pool"), graceful_s=5.0)
+    assert (program.name, program.cwd) == ("web-aaaaaaaaaaaa", Path("/r/api"))
+    assert program.argv[:7] == ("/v/bin/python", "-m", "uvicorn", "app.spa:origin", "--factory", "--fd", "7")
+    assert program.environment == {"SLIPWAY_DIGEST": DIGEST, "SLIPWAY_ASSETS": "/pool"}
+
+
 def test_the_edge_closes_idle_connections_before_a_release_does() -> None:
     assert runtime.UPSTREAM_IDLE_S < runtime.KEEP_ALIVE_S
 

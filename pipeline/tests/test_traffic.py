@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,8 @@ def test_a_weight_of_zero_is_left_out(split: Split, only: str) -> None:
 
 def test_users_stick_by_their_id() -> None:
     for rule in everyone_else(Split(OLD, NEW, 10)):
-        assert rule["route"]["hash_policy"] == [{"header": {"header_name": "x-client-id"}, "terminal": True}]
+        by_header, by_cookie = {"header": {"header_name": "x-client-id"}}, {"cookie": {"name": "client-id"}}
+        assert rule["route"]["hash_policy"] == [{**by_header, "terminal": True}, {**by_cookie, "terminal": True}]
 
 
 def test_pins_come_first_and_have_no_second_try() -> None:
@@ -95,8 +97,9 @@ def test_a_retry_goes_to_the_other_priority() -> None:
 
 
 def test_a_canary_falls_back_to_the_baseline_and_the_baseline_to_nobody() -> None:
-    canary = traffic.endpoints(BACKENDS[0], BACKENDS[1], "v1")["resources"][0]
-    baseline = traffic.endpoints(BACKENDS[1], BACKENDS[1], "v1")["resources"][0]
+    files = traffic.all_endpoints(BACKENDS, BACKENDS[1], "v1")
+    canary = files["eds-release-bbbbbbbbbbbb.json"]["resources"][0]
+    baseline = files["eds-release-aaaaaaaaaaaa.json"]["resources"][0]
     assert [(group["priority"], ports(group)) for group in canary["endpoints"]] == [(0, [3, 4]), (1, [1, 2])]
     assert [(group["priority"], ports(group)) for group in baseline["endpoints"]] == [(0, [1, 2])]
 
@@ -106,11 +109,11 @@ def ports(group: dict[str, Any]) -> list[int]:
 
 
 def test_one_cluster_per_release_with_its_own_endpoints_file() -> None:
-    document = traffic.clusters([OLD, NEW], Path("/edge"), "v7")
+    document = traffic.clusters([BACKENDS[1], BACKENDS[0]], Path("/edge"), "v7")
     assert document["version_info"] == "v7"
     assert [cluster["name"] for cluster in document["resources"]] == ["release-aaaaaaaaaaaa", "release-bbbbbbbbbbbb"]
     first = document["resources"][0]
-    assert first["eds_cluster_config"]["eds_config"]["path_config_source"]["path"] == "/edge/eds-aaaaaaaaaaaa.json"
+    assert first["eds_cluster_config"]["eds_config"]["path_config_source"]["path"] == "/edge/eds-release-aaaaaaaaaaaa.json"
     assert first["common_lb_config"] == {"healthy_panic_threshold": {"value": 0}}
     assert first["circuit_breakers"]["thresholds"][0]["max_retries"] == 10_000
 
@@ -142,6 +145,74 @@ def test_read_back_refuses_weights_that_do_not_sum() -> None:
 
 def test_every_cluster_is_known_by_its_whole_digest() -> None:
     assert traffic.digests_of(config(Split(OLD, NEW, 10))) == {f"release-{digest[7:19]}": digest for digest in (OLD, NEW, PINNED)}
+
+
+WITH_SPA = [Backend(NEW, (3, 4), (13,)), Backend(OLD, (1, 2), (11,)), Backend(PINNED, (5, 6))]
+
+
+def spa_rules(split: Split, switch: traffic.Switch = "weighted") -> list[dict[str, Any]]:
+    [resource] = traffic.routes(WITH_SPA, split, "v1", switch)["resources"]
+    return list(resource["virtual_hosts"][0]["routes"])
+
+
+def is_for(rule: dict[str, Any], path: str) -> bool:
+    if "prefix" in rule["match"]:
+        return path.startswith(rule["match"]["prefix"])
+    return bool(re.fullmatch(rule["match"]["safe_regex"]["regex"], path))
+
+
+def shares(rule: dict[str, Any]) -> list[tuple[str, int]]:
+    return [(share["name"], share["weight"]) for share in rule["route"]["weighted_clusters"]["clusters"]]
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        *((path, "release") for path in ("/api", "/api/", "/api/orders/7", "/livez", "/readyz", "/version", "/metrics")),
+        *((path, "web") for path in ("/", "/index.html", "/assets/a.js", "/orders/7", "/apis", "/livez/x", "/versions", "/x/api/orders")),
+    ],
+)
+def test_the_api_answers_its_paths_and_the_spa_all_others(path: str, kind: str) -> None:
+    everyone = [rule for rule in spa_rules(Split(OLD, NEW, 10)) if "weighted_clusters" in rule["route"] and is_for(rule, path)]
+    assert shares(everyone[0]) == [(f"{kind}-bbbbbbbbbbbb", 1000), (f"{kind}-aaaaaaaaaaaa", 9000)]
+    pin = next(rule for rule in spa_rules(Split(OLD)) if rule["name"] == NEW and is_for(rule, path))
+    assert pin["route"]["cluster"] == f"{kind}-bbbbbbbbbbbb"
+
+
+def test_documents_stick_as_calls_do() -> None:
+    everyone = [rule["route"]["hash_policy"] for rule in spa_rules(Split(OLD, NEW, 10)) if "weighted_clusters" in rule["route"]]
+    assert len(everyone) == 4
+    assert all(rule == everyone[0] for rule in everyone)
+
+
+@pytest.mark.parametrize(("weight_pct", "answers"), [(0, "a"), (1, "a"), (90, "a"), (100, "b")])
+def test_at_once_moves_documents_with_the_last_step_only(weight_pct: int, answers: str) -> None:
+    rules = spa_rules(Split(OLD, NEW, weight_pct), "at_once")
+    assert shares(rules[-1]) == [(f"web-{answers * 12}", 10_000)]
+    assert [rule["route"] for rule in rules[:-1]] == [rule["route"] for rule in spa_rules(Split(OLD, NEW, weight_pct))[:-1]]
+
+
+@pytest.mark.parametrize("switch", ["weighted", "at_once"])
+@pytest.mark.parametrize("split", [Split(OLD), Split(OLD, NEW, 10), Split(OLD, NEW, 100), Split(PINNED, NEW, 50), Split(PINNED)])
+def test_what_is_read_back_is_the_apis_split(split: Split, switch: traffic.Switch) -> None:
+    config = {"virtual_hosts": [{"routes": spa_rules(split, switch)}]}
+    assert traffic.read_back(config) == split
+    assert traffic.digests_of(config) == {f"release-{digest[7:19]}": digest for digest in (OLD, NEW, PINNED)}
+
+
+def test_a_lane_without_an_spa_answers_for_itself() -> None:
+    """The first release with an SPA must not get all documents because the baseline has none."""
+    assert shares(spa_rules(Split(PINNED, NEW, 1))[-1]) == [("web-bbbbbbbbbbbb", 100), ("release-cccccccccccc", 9900)]
+    assert all("safe_regex" not in rule["match"] for rule in spa_rules(Split(PINNED)) if "weighted_clusters" in rule["route"])
+
+
+def test_an_spa_is_a_cluster_of_its_own_that_falls_back_to_the_baselines() -> None:
+    names = [cluster["name"] for cluster in traffic.clusters(WITH_SPA, Path("/edge"), "v")["resources"]]
+    assert names == ["release-bbbbbbbbbbbb", "release-aaaaaaaaaaaa", "release-cccccccccccc", "web-bbbbbbbbbbbb", "web-aaaaaaaaaaaa"]
+    files = traffic.all_endpoints(WITH_SPA, WITH_SPA[1], "v")
+    assert set(files) == {f"eds-{name}.json" for name in names}
+    assert [ports(group) for group in files["eds-web-bbbbbbbbbbbb.json"]["resources"][0]["endpoints"]] == [[13], [11]]
+    assert [ports(group) for group in files["eds-web-aaaaaaaaaaaa.json"]["resources"][0]["endpoints"]] == [[11]]
 
 
 def test_the_listener_shares_its_port_with_nobody_and_counts_at_the_gates_edge() -> None:

@@ -15,7 +15,8 @@ from release.adapters.patch import patched
 from release.adapters.pins import pins
 from release.adapters.provenance import provenance
 from release.adapters.signing import sign_message, sign_statement
-from release.artifact import EMPTY, Kind, Manifest, config, digest_of, encode, lock_of, manifest, referrer, statement
+from release.adapters.spa import with_spa
+from release.artifact import EMPTY, File, Kind, Manifest, config, digest_of, encode, lock_of, manifest, referrer, statement
 from release.errors import BuildFailed, SlipwayError, Tampered
 from release.home import Home
 
@@ -45,7 +46,7 @@ def _build(home: Home, patch: Path | None) -> Built:
     tree = source.read(home.root)
     if patch is not None:
         tree = patched(tree, patch)
-    made = _pack(tree)
+    made = _pack(tree, with_spa(tree.files, home))
     layout = Layout(home.artifacts)
     with layout.locked():
         built = not _verifies(home, made.digest)
@@ -72,9 +73,9 @@ class Made:
         return digest_of(encode(self.manifest))
 
 
-def _pack(tree: source.Source) -> Made:
+def _pack(tree: source.Source, shipped: tuple[File, ...]) -> Made:
     """A function of the source alone: no clock, no machine, no key."""
-    settings, packed = encode(config(tree.files, tree.revision)), layer.pack(tree.files)
+    settings, packed = encode(config(shipped, tree.revision)), layer.pack(shipped)
     return Made(manifest(settings, packed), (settings, packed))
 
 

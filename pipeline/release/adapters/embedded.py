@@ -6,12 +6,13 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import httpx
 
 from release import artifact, runtime
+from release.adapters.assets import share
 from release.adapters.postgres import Postgres
 from release.adapters.processes import Processes, Record
 from release.adapters.venvs import venv_for
@@ -20,6 +21,7 @@ from release.errors import DatabaseFailed, NeverReady
 from release.home import Home, short
 from release.policy import Policy
 from release.ports import Artifacts
+from release.runtime import Program
 from release.traffic import Backend
 
 POLL_S = 0.03
@@ -34,6 +36,7 @@ class EmbeddedRuntime:
         self.home, self.policy, self.artifacts, self.pause = home, policy, artifacts, pause
         self.processes = Processes(home.env(env))
         self.postgres = Postgres(home, env, policy.limits.start_s)
+        self.assets = home.env(env) / "assets"
 
     def migrate(self, release: Release) -> None:
         url = self.postgres.ensure()
@@ -51,24 +54,24 @@ class EmbeddedRuntime:
 
     def start(self, release: Release) -> Backend:
         """Instances that live are kept: one that died must not cost the users of its twin."""
-        there = self._instances(release.digest)
-        if all(record and record.ready for record in there):
-            return Backend(release.digest, self._ports(release.digest))
+        there = {name: self.processes.alive(name) for name in self._names(release)}
+        if all(record and record.ready for record in there.values()):
+            return self._backend(release.digest)
         url = self.postgres.ensure()
         folder, venv = self._prepare(release)
-        missing = [index for index, record in enumerate(there) if not record]
+        missing = [name for name, record in there.items() if not record]
         try:
-            for index in missing:
-                self._spawn(release, index, folder, venv, url)
+            for name in missing:
+                self._spawn(release, name, folder, venv, url)
             self._wait_ready(release)
         except BaseException:
-            self.processes.stop([runtime.instance_name(release.digest, index) for index in missing], self.policy.limits.stop_s)
+            self.processes.stop(missing, self.policy.limits.stop_s)
             raise
-        return Backend(release.digest, self._ports(release.digest))
+        return self._backend(release.digest)
 
     def alive(self, digest: str) -> Backend | None:
-        ports = tuple(record.ports[0] for record in self._instances(digest) if record and record.ready)
-        return Backend(digest, ports) if ports else None
+        ports = tuple(record.ports[0] for record in map(self.processes.alive, self._instance_names(digest)) if record and record.ready)
+        return Backend(digest, ports, self._web_ports(digest)) if ports else None
 
     def stop(self, digest: str) -> None:
         self.processes.stop([record.name for record in self.processes.all() if record.digest == digest], self.policy.limits.stop_s)
@@ -82,26 +85,34 @@ class EmbeddedRuntime:
         """The release's files, made to be exactly the artifact's, and its virtual environment."""
         folder = self.home.release(release.digest)
         self.artifacts.unpack(release.digest, folder)
+        if release.spa:
+            share(folder, release.digest, self.assets, self.running())
         return folder, venv_for(folder / artifact.LOCK, self.home)
 
     # Instances.
 
-    def _spawn(self, release: Release, index: int, folder: Path, venv: Path, url: str) -> Record:
+    def _spawn(self, release: Release, name: str, folder: Path, venv: Path, url: str) -> Record:
         with socket.socket() as listener:
             listener.setsockopt(
                 socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
             )  # inherited by its connections; the server takes the socket for a Unix one
             listener.bind(("127.0.0.1", 0))
-            program = runtime.instance(
-                folder, venv, digest=release.digest, revision=release.revision, index=index, fd=listener.fileno(), database_url=url,
-                graceful_s=self.policy.limits.stop_s / 2,
-            )  # fmt: skip
+            program = self._program(release, name, folder, venv, url, listener.fileno())
             return self.processes.start(program, ports=(listener.getsockname()[1],), digest=release.digest, fds=(listener.fileno(),))
+
+    def _program(self, release: Release, name: str, folder: Path, venv: Path, url: str, fd: int) -> Program:
+        graceful_s = self.policy.limits.stop_s / 2
+        if name == runtime.origin_name(release.digest):
+            return runtime.origin(folder, venv, digest=release.digest, fd=fd, assets=self.assets, graceful_s=graceful_s)
+        return runtime.instance(
+            folder, venv, digest=release.digest, revision=release.revision, index=self._instance_names(release.digest).index(name), fd=fd,
+            database_url=url, graceful_s=graceful_s,
+        )  # fmt: skip
 
     def _wait_ready(self, release: Release) -> None:
         end_s = time.monotonic() + self.policy.limits.start_s
         with httpx.Client(timeout=ANSWER_S, trust_env=False) as client:
-            while waiting := [record for record in self._recorded(release.digest) if not record.ready]:
+            while waiting := [record for record in self._recorded(self._names(release)) if not record.ready]:
                 self.pause(POLL_S)
                 last = time.monotonic() > end_s
                 for record in waiting:
@@ -113,8 +124,9 @@ class EmbeddedRuntime:
             raise self._never(record, "ended before it was ready")
         address = f"http://127.0.0.1:{record.ports[0]}"
         try:
-            ready = client.get(f"{address}/readyz")
-            digest = client.get(f"{address}/version").json()["digest"] if ready.status_code == 200 else None
+            ready, version = ("/-/origin", "/-/origin") if record.name == runtime.origin_name(release.digest) else ("/readyz", "/version")
+            answer = client.get(f"{address}{ready}")
+            digest = client.get(f"{address}{version}").json()["digest"] if answer.status_code == 200 else None
         except (httpx.HTTPError, ValueError, KeyError) as problem:
             if last:
                 raise self._never(record, f"does not answer: {problem!r}") from problem
@@ -124,23 +136,27 @@ class EmbeddedRuntime:
         elif digest is not None:
             raise self._never(record, f"says that it is {digest}")
         elif last:
-            raise self._never(record, f"answers {ready.status_code}: {ready.text[:500]}")
+            raise self._never(record, f"answers {answer.status_code}: {answer.text[:500]}")
 
     def _never(self, record: Record, what: str) -> NeverReady:
         return NeverReady(f"{record.name} {what}. The end of its log:\n{self.processes.tail(record)}")
 
-    def _living(self, digest: str, index: int) -> Record | None:
-        return self.processes.alive(runtime.instance_name(digest, index))
+    def _names(self, release: Release) -> list[str]:
+        return [*self._instance_names(release.digest), *([runtime.origin_name(release.digest)] if release.spa else [])]
 
-    def _instances(self, digest: str) -> list[Record | None]:
-        return [self._living(digest, index) for index in range(self.policy.runtime.instances)]
+    def _instance_names(self, digest: str) -> list[str]:
+        return [runtime.instance_name(digest, index) for index in range(self.policy.runtime.instances)]
 
-    def _recorded(self, digest: str) -> list[Record]:
-        names = (runtime.instance_name(digest, index) for index in range(self.policy.runtime.instances))
+    def _recorded(self, names: Iterable[str]) -> list[Record]:
         return [record for record in map(self.processes.get, names) if record]
 
-    def _ports(self, digest: str) -> tuple[int, ...]:
-        return tuple(record.ports[0] for record in self._recorded(digest))
+    def _backend(self, digest: str) -> Backend:
+        ports = tuple(record.ports[0] for record in self._recorded(self._instance_names(digest)))
+        return Backend(digest, ports, self._web_ports(digest))
+
+    def _web_ports(self, digest: str) -> tuple[int, ...]:
+        """Also of an origin that has died: nobody answers there, so the edge turns to the baseline's. An empty one would say that there is no SPA."""
+        return tuple(record.ports[0] for record in self._recorded([runtime.origin_name(digest)]) if record.ready)
 
 
 def _end(text: str, lines: int = 15) -> str:

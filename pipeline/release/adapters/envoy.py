@@ -60,7 +60,7 @@ class EnvoyEdge:
         started_s, version = time.monotonic(), uuid.uuid4().hex[:12]
         before = self.resources.texts()
         try:
-            new = _resources(backends, split, self.folder, version)
+            new = _resources(backends, split, self.folder, version, self.policy.web.switch)
             routes, clusters = new.pop("rds.json"), new.pop("cds.json")
             self.resources.apply({**new, "cds.json": _both(before.get("cds.json"), clusters)}, version)
             self.resources.apply({"rds.json": routes}, version, even_if_same=True)
@@ -127,7 +127,7 @@ class EnvoyEdge:
 
     def _start_anew(self, backends: Sequence[Backend], split: Split) -> Record:
         version = uuid.uuid4().hex[:12]
-        files = _resources(backends, split, self.folder, version)
+        files = _resources(backends, split, self.folder, version, self.policy.web.switch)
         for name, content in files.items():
             put(self.folder / name, json.dumps(content))
         self.resources.remove_all_but(set(files))
@@ -179,15 +179,15 @@ class EnvoyEdge:
         return self.processes.tail(record, 1) if record else ""
 
 
-def _resources(backends: Sequence[Backend], split: Split, folder: Path, version: str) -> dict[str, Json]:
+def _resources(backends: Sequence[Backend], split: Split, folder: Path, version: str, switch: traffic.Switch) -> dict[str, Json]:
     """File name -> content, endpoints first. `backends` must hold those of the split."""
     by_digest = {backend.digest: backend for backend in backends}
     baseline = by_digest[split.baseline]
     assert split.canary is None or split.canary in by_digest, split
     return {
-        **{traffic.endpoints_file(backend.digest): traffic.endpoints(backend, baseline, version) for backend in backends},
-        "cds.json": traffic.clusters(list(by_digest), folder, version),
-        "rds.json": traffic.routes(backends, split, version),
+        **traffic.all_endpoints(backends, baseline, version),
+        "cds.json": traffic.clusters(backends, folder, version),
+        "rds.json": traffic.routes(backends, split, version, switch),
     }
 
 

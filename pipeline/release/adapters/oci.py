@@ -70,7 +70,7 @@ class OciArtifacts:
         self._signed(digest, Kind.SIGNATURE, content.manifest)
         check_sbom(self._statement(digest, Kind.SBOM), content.lock, digest)
         check_provenance(self._statement(digest, Kind.PROVENANCE), content.config, content.lock, digest)
-        return Release(digest, content.config.revision, content.config.runs_on)
+        return Release(digest, content.config.revision, content.config.runs_on, bool(content.config.spa))
 
     def lock(self, digest: str) -> bytes:
         """What pins its dependencies. Raises UnknownDigest or Tampered."""

@@ -10,10 +10,10 @@ from typing import Any
 from pydantic import ConfigDict
 
 from release.adapters.source import Source
-from release.artifact import LOCK, Config, Document, Statement, decode, digest_of, encode, lock_of
+from release.artifact import LOCK, NPM_LOCK, Config, Document, Statement, decode, digest_of, encode, lock_of
 from release.errors import Tampered
 
-BUILD_TYPE = "urn:slipway:build:v1"  # the released files of a work tree, packed as they are
+BUILD_TYPE = "urn:slipway:build:v1"  # the files of a work tree, packed as they are, and the SPA that its own locked tools build
 BUILDER = "urn:slipway:builder:work-tree"  # `release build`; it says nothing of the machine
 
 
@@ -61,6 +61,7 @@ def provenance(source: Source, started_at: datetime, finished_at: datetime) -> d
         resolved_dependencies=(
             Resource(name="source", digest={"gitCommit": source.commit}),
             Resource(name=LOCK, digest=_sha256(digest_of(lock_of(source.files)))),
+            *_npm_lock(source),
             *([Resource(name="patch", digest={"sha256": source.patch_sha256})] if source.patch_sha256 else []),
         ),
     )
@@ -68,6 +69,10 @@ def provenance(source: Source, started_at: datetime, finished_at: datetime) -> d
     return dict(
         json.loads(encode(Provenance(build_definition=definition, run_details=RunDetails(builder=Builder(id=BUILDER), metadata=times))))
     )
+
+
+def _npm_lock(source: Source) -> list[Resource]:
+    return [Resource(name=NPM_LOCK, digest=_sha256(digest_of(file.data))) for file in source.files if file.path == NPM_LOCK]
 
 
 def read(found: Statement, digest: str) -> Provenance:

@@ -18,7 +18,7 @@ ACK_S = 2.0
 FIRST_POLLS, FIRST_POLL_S, POLL_S = 100, 0.001, 0.01
 CDS, RDS = "cluster_manager.cds", f"http.edge.rds.{traffic.ROUTES}"
 WHAT_BECAME = (
-    rf"^(cluster_manager\.cds|http\.edge\.rds\.{traffic.ROUTES}|cluster\.release-[0-9a-f]+)\.(version_text|update_rejected|update_failure)$"
+    rf"^(cluster_manager\.cds|http\.edge\.rds\.{traffic.ROUTES}|cluster\.(release|web)-[0-9a-f]+)\.(version_text|update_rejected|update_failure)$"
     r"|^cluster_manager\.warming_clusters$"
 )
 
@@ -82,7 +82,7 @@ class Resources:
 def _subscription(file: str) -> str:
     """What Envoy calls it in its counters."""
     if file.startswith("eds-"):
-        return f"cluster.release-{file.removeprefix('eds-').removesuffix('.json')}"
+        return f"cluster.{file.removeprefix('eds-').removesuffix('.json')}"
     return {"cds.json": CDS, "rds.json": RDS}[file]
 
 

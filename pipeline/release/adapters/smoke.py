@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -65,6 +66,18 @@ class Journey:
         self.expect("order_again", again["id"], order["id"])
         read = self.step("order_get", "GET", f"/api/orders/{order['id']}")
         self.expect("order_get", read["gross_cents"], order["gross_cents"])
+        if self.release.spa:
+            self.open_page()
+
+    def open_page(self) -> None:
+        """As a browser would: the document, and the script that it names."""
+        page = self.fetch("page", "/")
+        self.expect("page", page.headers.get("content-type", "").partition(";")[0], "text/html")
+        script = re.search(r'src="(/assets/[^"]+\.js)"', page.text)
+        if not script:
+            raise SmokeFailed(f"smoke, step `page`: the document names no script: {page.text[:300]}")
+        asset = self.fetch("asset", script[1])
+        self.expect("asset", asset.headers.get("content-type", "").partition(";")[0], "text/javascript")
 
     def warm_up(self, requests: int) -> None:
         """Code that runs for the first time is slow: let it do so before users come."""
@@ -98,18 +111,33 @@ class Journey:
         self, name: str, method: str, path: str, want: int = 200, body: Any = None, headers: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
         """The answer's JSON object; it must have the wanted status and come from exactly this release."""
+        try:
+            answer = self.send(name, method, path, want, body, headers)
+            document = answer.json() if answer.content else {}
+        except ValueError as problem:
+            raise SmokeFailed(f"smoke, step `{name}`: {method} {path}: {problem!r}") from problem
+        return document if isinstance(document, dict) else {"document": document}
+
+    def fetch(self, name: str, path: str) -> httpx.Response:
+        started_s = time.monotonic()
+        answer = self.send(name, "GET", path, 200)
+        self.steps_ms[name] = _since_ms(started_s)
+        return answer
+
+    def send(
+        self, name: str, method: str, path: str, want: int, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
         left_s = self.end_s - time.monotonic()
         if left_s <= 0:
             raise SmokeFailed(f"smoke: not done within {self.limit_s:g} s; it had come to `{name}`.")
         try:
             answer = self.client.request(method, path, json=body, headers=headers, timeout=left_s)
-            document = answer.json() if answer.content else {}
-        except (httpx.HTTPError, ValueError) as problem:
+        except httpx.HTTPError as problem:
             raise SmokeFailed(f"smoke, step `{name}`: {method} {path}: {problem!r}") from problem
         if answer.status_code != want:
             raise SmokeFailed(f"smoke, step `{name}`: {method} {path} answered {answer.status_code}, not {want}: {answer.text[:300]}")
         self.expect(name, answer.headers.get("x-release"), short(self.release.digest))
-        return document if isinstance(document, dict) else {"document": document}
+        return answer
 
     def expect(self, name: str, got: object, want: object) -> None:
         if got != want:

@@ -136,6 +136,7 @@ def _status(environment: Environment) -> dict[str, Any]:
                 "role": roles.get(digest, "stray"),
                 "weight_pct": _weight(split, digest),
                 "ports": list(backend.ports) if (backend := world.runtime.alive(digest)) else [],
+                "web_ports": list(backend.web_ports) if backend else [],
                 "alive": backend is not None,
             }
             for digest in dict.fromkeys([*roles, *running])
@@ -166,7 +167,7 @@ def _print_status(answer: Mapping[str, Any]) -> None:
     for column in ("release", "role", "weight", "instances"):
         table.add_column(column)
     for release in answer["releases"]:
-        ports = ", ".join(f":{port}" for port in release["ports"]) or "not running"
+        ports = ", ".join(f":{port}" for port in [*release["ports"], *release["web_ports"]]) or "not running"
         table.add_row(short(release["digest"]), release["role"], f"{release['weight_pct']} %", ports)
     out.print(f"{answer['env']}: {answer['address'] or 'down (`make up`)'}", markup=False)
     out.print(table)
