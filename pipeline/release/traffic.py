@@ -32,7 +32,7 @@ HARMLESS_TWICE = (
 
 
 # What the API answers; everything else is the SPA's: its documents and assets. Without an SPA all of it is the API's.
-API = {"safe_regex": {"regex": "/(api(/.*)?|livez|readyz|version|metrics)"}}
+API = {"safe_regex": {"regex": "/(api(/.*)?|livez|readyz|version|metrics|openapi\\.json)"}}
 Switch = Literal["weighted", "at_once"]
 
 

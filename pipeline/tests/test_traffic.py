@@ -168,7 +168,7 @@ def shares(rule: dict[str, Any]) -> list[tuple[str, int]]:
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
-        *((path, "release") for path in ("/api", "/api/", "/api/orders/7", "/livez", "/readyz", "/version", "/metrics")),
+        *((path, "release") for path in ("/api", "/api/", "/api/orders/7", "/livez", "/readyz", "/version", "/metrics", "/openapi.json")),
         *((path, "web") for path in ("/", "/index.html", "/assets/a.js", "/orders/7", "/apis", "/livez/x", "/versions", "/x/api/orders")),
     ],
 )
