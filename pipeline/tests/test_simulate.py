@@ -92,6 +92,7 @@ def test_what_is_beyond_the_limit_is_not_promoted() -> None:
     assert share(rollouts(40, 1000, failures=0.01), "promoted") == 0
 
 
+@pytest.mark.thorough
 def test_a_healthy_release_takes_at_least_its_bakes_and_no_longer_than_its_holds() -> None:
     found = rollouts(10, 5000)
     assert share(found, "promoted") == 1
