@@ -15,6 +15,8 @@ from drill.report.words import seconds
 from release import events as e
 from release.errors import UsageError
 
+pytestmark = pytest.mark.thorough
+
 BASELINE = "sha256:" + "b" * 64
 CANARY = "sha256:" + "c" * 64
 FIELDS = {"scenario", "outcome", "runtime", "baseline", "canary", "times", "impact", "gate", "timeline", "checks"}  # DESIGN.md §6
@@ -51,7 +53,6 @@ def test_moments_of_the_client_get_wall_time_from_the_ledger(bad_story):
     assert walls["impact_started"] == "2026-11-23T13:00:13.000000Z"
 
 
-@pytest.mark.thorough
 def test_it_can_be_written_read_and_drawn_again(bad_story, tmp_path):
     report = bad_story.report()
     render.write(report, tmp_path)
@@ -158,7 +159,6 @@ def test_seconds_for_people(value, said):
     assert seconds(value) == said
 
 
-@pytest.mark.thorough
 def test_several_runs_make_one_report(bad_story, tmp_path):
     first, second = bad_story.report(), bad_story.report()
     second["times"]["revert_s"], second["outcome"] = 0.4, "fail"

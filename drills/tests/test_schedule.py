@@ -11,6 +11,8 @@ from drill.load.schedule import MIX_PCT, Arrival, Plan
 from drill.load.shop import ORDERS_KEPT, Shop
 from drill.load.users import COUNTRY_PCT, country, user_id
 
+pytestmark = pytest.mark.thorough
+
 MANY = 20_000
 
 
@@ -23,7 +25,6 @@ def test_arrivals_come_at_constant_distance_however_slow_the_store_is():
     assert arrivals()[-1].at_s == pytest.approx((MANY - 1) / 120), "no drift after many"
 
 
-@pytest.mark.thorough
 def test_the_mix_of_operations():
     counted = Counter(arrival.op for arrival in arrivals())
     for op, share in MIX_PCT.items():

@@ -315,6 +315,7 @@ def story(tmp_path: Path, policy: Policy, name: str) -> tuple[Lab, Callable[[Eng
     return lab, lambda engine: engine.deploy(NEW, "x")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["healthy", "bad", "crash", "rollback"])
 def test_killed_after_every_write_the_next_engine_gets_to_a_safe_state(tmp_path: Path, policy: Policy, name: str) -> None:
     before, action = story(tmp_path, policy, name)
@@ -329,6 +330,7 @@ def test_killed_after_every_write_the_next_engine_gets_to_a_safe_state(tmp_path:
     assert writes > 10
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["healthy", "bad", "rollback"])
 def test_a_ledger_cut_after_every_line_leads_to_a_safe_state(tmp_path: Path, policy: Policy, name: str) -> None:
     """The world has gone on, the record of it is lost from some line on: what the ledger still says decides."""

@@ -18,6 +18,8 @@ from release.adapters.signing import sign_message, sign_statement
 from release.artifact import Index, Kind, Manifest, Statement, decode, encode, referrer, statement
 from release.home import Home
 
+pytestmark = pytest.mark.thorough
+
 Change = Callable[[Path], None]
 DSSE = [Kind.SBOM, Kind.PROVENANCE]
 

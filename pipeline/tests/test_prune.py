@@ -28,6 +28,8 @@ from release.housekeeping import prune
 from release.ledger import Ledger
 from release.runtime import Program, instance_name
 
+pytestmark = pytest.mark.thorough
+
 MUTATIONS = ("replace", "rename", "unlink", "rmdir")
 
 
@@ -244,7 +246,6 @@ def killed_at(step: int) -> Iterator[None]:
         yield
 
 
-@pytest.mark.thorough
 def test_killed_at_any_step(five: tuple[Path, tuple[str, ...]], tmp_path: Path) -> None:
     """What is kept is whole at once, and the next prune leaves nothing of the others."""
     first, _, middle, _, last = five[1]

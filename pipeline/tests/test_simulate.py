@@ -13,6 +13,8 @@ from release import policy
 from release.errors import BadScenario
 from release.simulate import Rollout, Spec, binomial, draw, run_file, simulate
 
+pytestmark = pytest.mark.thorough
+
 POLICY = policy.read(Path(__file__).parents[1] / "policy.yaml")
 EXAMPLE = Path(__file__).parents[1] / "examples" / "gate-simulation.yaml"
 BURSTS: dict[str, Any] = {"disturbances": [{"at_s": 30, "lasting_s": 3, "every_s": 60, "more": {"failures": 0.05, "slow": 0.2}}]}
@@ -62,7 +64,6 @@ def test_no_verdict_on_too_little() -> None:
     assert min(one.canary_requests for one in rollouts(60, failures=1.0)) >= 2
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("rate_per_s", "shape"),
     [(1000, STEADY), (200, BURSTS), (1000, BURSTS), (1000, {"cluster": 2}), (1000, OUTAGE)],
@@ -92,7 +93,6 @@ def test_what_is_beyond_the_limit_is_not_promoted() -> None:
     assert share(rollouts(40, 1000, failures=0.01), "promoted") == 0
 
 
-@pytest.mark.thorough
 def test_a_healthy_release_takes_at_least_its_bakes_and_no_longer_than_its_holds() -> None:
     found = rollouts(10, 5000)
     assert share(found, "promoted") == 1
