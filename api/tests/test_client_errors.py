@@ -76,6 +76,14 @@ def test_a_view_is_never_a_broken_one() -> None:
     assert growth(lambda: note(kind="view", first=True)) == {'store_client_reports_total{build="1.0123456789ab",kind="view"}': 1}
 
 
+def test_only_what_breaks_a_whole_page_is_answered_202(store: FastAPI) -> None:
+    """The gate counts these answers, at the edge."""
+    first = {**REPORT, "first": True}
+    assert send(store, first, REPORT, {**first, "first": False}, {**first, "kind": "view"}) == [202, 204, 204, 204]
+    paths = store.openapi()["paths"]
+    assert [path for path, methods in paths.items() for op in methods.values() if "202" in op["responses"]] == ["/api/client-errors"]
+
+
 def test_a_break_is_one_line_and_a_view_is_none(store: FastAPI, capsys: pytest.CaptureFixture[str]) -> None:
     assert send(store, {**REPORT, "correlation_id": "of-the-call-that-failed", "count": 3}, {**REPORT, "kind": "view"}) == [204, 204]
     (line,) = logged(capsys)

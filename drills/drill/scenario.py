@@ -41,7 +41,7 @@ class Expect(Frozen):
     outcome: Literal["promoted", "aborted", "refused", "rolled_back"]
     users_see: UsersSee
     verdict: Literal["PASS", "FAIL", "INCONCLUSIVE"] | None = None
-    because: Literal["failures", "slow"] | None = None
+    because: Literal["failures", "slow", "client"] | None = None
     weight_pct_max: Annotated[int, Field(ge=0, le=100)] = 100
 
 

@@ -81,9 +81,9 @@ class Story:
 
     def look(self, at_s: float, verdict: str = "INCONCLUSIVE", evidence: float = 1.0, canary: tuple[int, int] = (0, 0)) -> Story:
         tally = {"canary": {"requests": canary[0], "bad": canary[1]}, "baseline": {"requests": 900, "bad": 0}}
-        counts = {"from_s": 0, "to_s": at_s, "failures": tally, "slow": tally, "canary_active": 0}
+        counts = {"from_s": 0, "to_s": at_s, "failures": tally, "slow": tally, "client": tally, "canary_active": 0}
         reason = f"failures: {canary[1]} of {canary[0]} canary requests bad, baseline 0 of 900"
-        health = {"failures": 1.0, "slow": 1.0}
+        health = {"failures": 1.0, "slow": 1.0, "client": 1.0}
         return self.tell(at_s, e.GateLooked(at_s, 1, verdict, (reason,), evidence, health, counts, counts))
 
     def way_back(self, decided_s: float, acknowledged_s: float) -> Story:

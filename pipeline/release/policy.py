@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
@@ -33,10 +34,14 @@ class Indicator(Frozen):
 class Indicators(Frozen):
     failures: Indicator
     slow: Indicator
+    client: Indicator
+
+    def by_name(self) -> Mapping[str, Indicator]:
+        return dict(self)
 
     @model_validator(mode="after")
     def _capital_is_one(self) -> Indicators:
-        total = sum(indicator.capital for _, indicator in self)
+        total = sum(indicator.capital for indicator in self.by_name().values())
         if abs(total - 1) > 1e-9:
             raise ValueError(f"the capitals of all indicators must sum to 1, these sum to {total:g}")
         return self

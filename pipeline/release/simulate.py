@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -28,6 +28,10 @@ class Bad(Frozen):
 
     failures: Part
     slow: Part
+    client: Part = 0
+
+    def by_indicator(self) -> Mapping[str, float]:
+        return dict(self)
 
 
 class Disturbance(Frozen):
@@ -67,7 +71,7 @@ class Rollout:
     weight_pct: int
     seconds: float  # since the canary's first user
     canary_requests: int
-    harmed: int  # failed or slow answers of the canary
+    harmed: int  # bad answers of the canary, by any indicator
 
 
 def run_file(path: Path, policy: Policy) -> dict[str, object]:
@@ -93,7 +97,7 @@ def roll_out(spec: Spec, policy: Policy, random: Random) -> Rollout:
             sample = draw(spec, step.weight_pct / 100, at_s, at_s + policy.gate.block_s, random)
             at_s = sample.to_s
             requests += sample.failures.canary.requests
-            harmed += sample.failures.canary.bad + sample.slow.canary.bad
+            harmed += sum(lanes.canary.bad for lanes in sample.indicators.values())
             state, evidence = judge(state, policy, sample)
             verdict = evidence.verdict if evidence else Verdict.INCONCLUSIVE
             if verdict is Verdict.FAIL:
@@ -107,16 +111,16 @@ def draw(spec: Spec, share: float, from_s: float, to_s: float, random: Random) -
     """Counts of one window: a constant rate of arrivals, each in the canary's lane with probability `share`."""
     total = int(to_s * spec.rate_per_s) - int(from_s * spec.rate_per_s)
     canary = binomial(random, total, share)
-    more = [disturbance.more for disturbance in spec.disturbances if disturbance.covers(from_s)]
-    tallies = [
-        (
-            _tally(spec, requests, lane.failures, [one.failures for one in more], random),
-            _tally(spec, requests, lane.slow, [one.slow for one in more], random),
+    more = [disturbance.more.by_indicator() for disturbance in spec.disturbances if disturbance.covers(from_s)]
+    baseline_shares = spec.baseline.by_indicator()
+    lanes = {
+        name: Lanes(
+            _tally(spec, canary, share, [one[name] for one in more], random),
+            _tally(spec, total - canary, baseline_shares[name], [one[name] for one in more], random),
         )
-        for requests, lane in ((canary, spec.canary), (total - canary, spec.baseline))
-    ]
-    (canary_failures, canary_slow), (baseline_failures, baseline_slow) = tallies
-    return Sample(from_s, to_s, Lanes(canary_failures, baseline_failures), Lanes(canary_slow, baseline_slow), canary_active=0)
+        for name, share in spec.canary.by_indicator().items()
+    }
+    return Sample(from_s, to_s, **lanes, canary_active=0)
 
 
 def _tally(spec: Spec, requests: int, own: float, more: Sequence[float], random: Random) -> Tally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -20,7 +20,11 @@ class Counters:
     failed: int  # 5xx, timeouts and resets among them; an attempt that was retried elsewhere counts, too
     timed: int  # answers whose time the edge knows, and timeouts
     slow: int  # those at or over the policy's slow_ms, and timeouts
+    broken: int  # loaded pages that broke in a browser, as it reported: the API answers 202 to that and to nothing else
     active: int  # sent and not yet answered
+
+
+NO_ANSWERS = Counters(completed=0, failed=0, timed=0, slow=0, broken=0, active=0)
 
 
 @dataclass(frozen=True)
@@ -63,11 +67,22 @@ class Sample:
     to_s: float
     failures: Lanes
     slow: Lanes
+    client: Lanes  # of all answers, how many told of a page that broke in a browser
     canary_active: int
+
+    @property
+    def indicators(self) -> Mapping[str, Lanes]:
+        """Under the names that the policy has for them."""
+        return {"failures": self.failures, "slow": self.slow, "client": self.client}
+
+    def each(self, change: Callable[[Lanes], Lanes]) -> Sample:
+        changed = {name: change(lanes) for name, lanes in self.indicators.items()}
+        return Sample(self.from_s, self.to_s, **changed, canary_active=self.canary_active)
 
     def __add__(self, later: Sample) -> Sample:
         """Both windows as one; the gauge is the later one's."""
-        return Sample(self.from_s, later.to_s, self.failures + later.failures, self.slow + later.slow, later.canary_active)
+        sums = {name: lanes + later.indicators[name] for name, lanes in self.indicators.items()}
+        return Sample(self.from_s, later.to_s, **sums, canary_active=later.canary_active)
 
 
 def bucket_edge_ms(slow_ms: int) -> float:
@@ -90,7 +105,7 @@ def bucket_edges_ms(slow_ms: int) -> tuple[float, float]:
 def stats_path(clusters: Iterable[str]) -> str:
     """Where Envoy's admin interface answers with what `parse` reads."""
     names = "|".join(cluster.replace(".", r"\.") for cluster in clusters)
-    series = "upstream_rq_(completed|5xx|retry|timeout|active|time)"
+    series = "upstream_rq_(completed|5xx|202|retry|timeout|active|time)"
     return "/stats?format=json&histogram_buckets=cumulative&filter=" + quote(rf"^cluster\.({names})\.{series}$")
 
 
@@ -98,7 +113,7 @@ def parse(stats: Mapping[str, Any], clusters: Mapping[str, str], slow_ms: int) -
     """Envoy's answer to `stats_path(clusters)` -> counters per digest; `clusters` maps each cluster's name to its digest.
 
     Raises TelemetryLost where a series is missing that Envoy has from the cluster's first moment on, or where the
-    histogram lacks the edges of `bucket_edges_ms(slow_ms)`. Only 5xx and times come into being with the first answer.
+    histogram lacks the edges of `bucket_edges_ms(slow_ms)`. Only 5xx, 202 and times come into being with the first answer.
     """
     try:
         values = {item["name"]: int(item["value"]) for item in stats["stats"] if "name" in item}
@@ -124,6 +139,7 @@ def _counters(prefix: str, values: Mapping[str, int], times: Mapping[str, Mappin
         failed=values.get(prefix + "5xx", 0) + values[prefix + "retry"],
         timed=below[top] + timeouts,
         slow=below[top] - below[edge] + timeouts,
+        broken=values.get(prefix + "202", 0),
         active=values[prefix + "active"],
     )
 
@@ -141,17 +157,18 @@ def sample(before: Look, after: Look, canary: str, baseline: str | None) -> Samp
         to_s=after.at_s,
         failures=Lanes(Tally(one.completed, one.failed), Tally(other.completed, other.failed)),
         slow=Lanes(Tally(one.timed, one.slow), Tally(other.timed, other.slow)),
+        client=Lanes(Tally(one.completed, one.broken), Tally(other.completed, other.broken)),
         canary_active=one.active,
     )
 
 
 def _difference(before: Look, after: Look, digest: str | None) -> Counters:
     if digest is None:
-        return Counters(0, 0, 0, 0, 0)
+        return NO_ANSWERS
     if digest not in before.releases or digest not in after.releases:
         raise TelemetryLost(f"The edge has no counters of release {digest}.")
     old, new = before.releases[digest], after.releases[digest]
-    grown = {name: getattr(new, name) - getattr(old, name) for name in ("completed", "failed", "timed", "slow")}
+    grown = {name: getattr(new, name) - getattr(old, name) for name in ("completed", "failed", "timed", "slow", "broken")}
     if any(growth < 0 for growth in grown.values()):
         raise TelemetryLost(f"Counters of release {digest} went backwards: the edge has started anew. The next look begins afresh.")
     return Counters(**grown, active=new.active)

@@ -127,6 +127,14 @@ def test_a_slow_release_is_taken_back(lab: Lab) -> None:
     assert "slow" in lab.engine().state.frozen  # type: ignore[operator]
 
 
+def test_a_release_whose_pages_break_is_taken_back(lab: Lab) -> None:
+    """Its API is well: no answer fails, none is slow."""
+    lab.serving(OLD)
+    lab.edge.broken[NEW] = 0.02
+    assert lab.engine().deploy(NEW, "bad bundle").outcome == "aborted"
+    assert "client" in lab.engine().state.frozen  # type: ignore[operator]
+
+
 def test_an_outage_of_both_lanes_is_not_blamed_on_the_canary(lab: Lab) -> None:
     lab.serving(OLD)
     lab.edge.failed.update({OLD: 0.5, NEW: 0.5})

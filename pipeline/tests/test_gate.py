@@ -19,12 +19,19 @@ Counts = tuple[int, int]
 
 
 def window(
-    from_s: float, canary: Counts, baseline: Counts, slow: tuple[Counts, Counts] | None = None, active: int = 0, lasting_s: float = 1.0
+    from_s: float,
+    canary: Counts,
+    baseline: Counts,
+    slow: tuple[Counts, Counts] | None = None,
+    active: int = 0,
+    lasting_s: float = 1.0,
+    broken: int = 0,
 ) -> Sample:
-    """(requests, bad) of each lane; without `slow`, all are timed and none is slow."""
+    """(requests, bad) of each lane; without `slow`, all are timed and none is slow; `broken` pages in the canary's lane."""
     slow_canary, slow_baseline = slow or ((canary[0], 0), (baseline[0], 0))
     failures, times = Lanes(Tally(*canary), Tally(*baseline)), Lanes(Tally(*slow_canary), Tally(*slow_baseline))
-    return Sample(from_s, from_s + lasting_s, failures, times, active)
+    client = Lanes(Tally(canary[0], broken), Tally(baseline[0], 0))
+    return Sample(from_s, from_s + lasting_s, failures, times, client, active)
 
 
 def seconds(count: int, canary: Counts, baseline: Counts, slow: tuple[Counts, Counts] | None = None, active: int = 0) -> Iterator[Sample]:
@@ -68,12 +75,19 @@ def test_slow_answers_alone_are_reason_enough() -> None:
     assert said[-1].reasons[0].startswith("slow: ")
 
 
+def test_pages_that_break_in_browsers_are_reason_enough() -> None:
+    """Nothing fails and nothing is slow at the edge."""
+    said = told((window(at, (10, 0), (90, 0), broken=at % 2) for at in range(120)), until=Verdict.FAIL)
+    assert said[-1].verdict is Verdict.FAIL
+    assert [reason.split(":")[0] for reason in said[-1].reasons] == ["client"]
+
+
 def test_a_healthy_canary_passes_with_proof_by_every_indicator() -> None:
     said = told(seconds(60, (3, 0), (27, 0)), until=Verdict.PASS)
     assert said[-1].verdict is Verdict.PASS
     assert min(said[-1].health.values()) >= 20
     assert all(min(evidence.health.values()) < 20 for evidence in said[:-1])
-    assert [reason.split(":")[0] for reason in said[-1].reasons] == ["failures", "slow"]
+    assert [reason.split(":")[0] for reason in said[-1].reasons] == ["failures", "slow", "client"]
 
 
 def test_the_more_users_are_at_risk_next_the_more_proof_it_takes() -> None:
@@ -143,9 +157,9 @@ def test_the_size_of_bets_follows_the_baselines_calm_blocks_only() -> None:
     state = begun()
     for at_s, slow_of_baseline in enumerate((6, 6, 60)):
         state, _ = gate.look(state, POLICY, window(at_s, (12, 0), (120, 0), slow=((12, 0), (120, slow_of_baseline))))
-    assert state.slow.calm_baseline == Tally(240, 12)
-    assert state.slow.ill
-    assert state.slow.expected_share == pytest.approx(12.5 / 740)
+    assert state.indicators["slow"].calm_baseline == Tally(240, 12)
+    assert state.indicators["slow"].ill
+    assert state.indicators["slow"].expected_share == pytest.approx(12.5 / 740)
 
 
 def test_an_outage_of_both_lanes_holds() -> None:
@@ -194,7 +208,7 @@ class TestSteps:
         for sample in seconds(10, (3, 0), (27, 0)):
             state, _ = gate.look(state, POLICY, sample)
         after = gate.start_step(state, POLICY, 0.5)
-        assert set(after.failures.health) == {0.0}
+        assert set(after.indicators["failures"].health) == {0.0}
         assert after.evidence == pytest.approx(state.evidence)
         assert after.totals == state.totals
 

@@ -31,9 +31,9 @@ def lanes(most: int = 300) -> st.SearchStrategy[Lanes]:
 
 def seconds(most: int = 300, longest: int = 8) -> st.SearchStrategy[list[Sample]]:
     """Consecutive seconds with any counts and any number in flight."""
-    one = st.tuples(lanes(most), lanes(most), st.integers(0, 20))
+    one = st.tuples(lanes(most), lanes(most), lanes(most), st.integers(0, 20))
     return st.lists(one, min_size=1, max_size=longest).map(
-        lambda windows: [Sample(at, at + 1, failures, slow, active) for at, (failures, slow, active) in enumerate(windows)]
+        lambda windows: [Sample(at, at + 1, *window) for at, window in enumerate(windows)]
     )
 
 
@@ -43,10 +43,6 @@ def run(samples: list[Sample], *, watch: bool = False) -> tuple[GateState, list[
         state, evidence = (gate.watch_slo if watch else gate.look)(state, POLICY, sample)
         said += [evidence] if evidence else []
     return state, said
-
-
-def _with(sample: Sample, indicator: str, pair: Lanes) -> Sample:
-    return replace(sample, failures=pair) if indicator == "failures" else replace(sample, slow=pair)
 
 
 def split(sample: Sample, cuts: list[float]) -> list[Sample]:
@@ -63,19 +59,17 @@ def split(sample: Sample, cuts: list[float]) -> list[Sample]:
         return Lanes(cut(pair.canary, low, high), cut(pair.baseline, low, high))
 
     return [
-        Sample(
-            sample.from_s + low, sample.from_s + high, both(sample.failures, low, high), both(sample.slow, low, high), sample.canary_active
-        )
+        replace(sample.each(lambda pair: both(pair, low, high)), from_s=sample.from_s + low, to_s=sample.from_s + high)  # noqa: B023
         for low, high in pairwise(marks)
         if high > low
     ]
 
 
 @FEW
-@given(lanes(), lanes(), st.lists(st.floats(0.05, 0.95), max_size=5))
-def test_how_often_the_gate_looks_within_a_block_does_not_matter(failures: Lanes, slow: Lanes, cuts: list[float]) -> None:
+@given(lanes(), lanes(), lanes(), st.lists(st.floats(0.05, 0.95), max_size=5))
+def test_how_often_the_gate_looks_within_a_block_does_not_matter(failures: Lanes, slow: Lanes, client: Lanes, cuts: list[float]) -> None:
     assume(min(failures.canary.requests, failures.baseline.requests) >= 5)
-    whole = Sample(0.0, 1.0, failures, slow, 0)
+    whole = Sample(0.0, 1.0, failures, slow, client, 0)
     one, few = run([whole])[1], run(split(whole, cuts))[1]
     assert one == few
     assert len(one) == 1
@@ -83,14 +77,14 @@ def test_how_often_the_gate_looks_within_a_block_does_not_matter(failures: Lanes
 
 @pytest.mark.parametrize("watch", [False, True])
 @FEW
-@given(samples=seconds(), which=st.integers(0, 7), indicator=st.sampled_from(["failures", "slow"]))
+@given(samples=seconds(), which=st.integers(0, 7), indicator=st.sampled_from(["failures", "slow", "client"]))
 def test_more_bad_answers_of_the_canary_never_lower_the_evidence(watch: bool, samples: list[Sample], which: int, indicator: str) -> None:
     """In the block where they happen, after any history."""
     samples = samples[: which + 1]
     last = samples[-1]
     pair: Lanes = getattr(last, indicator)
     assume(pair.canary.bad < pair.canary.requests)
-    worse = _with(last, indicator, replace(pair, canary=Tally(pair.canary.requests, pair.canary.bad + 1)))
+    worse = replace(last, **{indicator: replace(pair, canary=Tally(pair.canary.requests, pair.canary.bad + 1))})
     (_, now), (_, then) = run(samples, watch=watch), run([*samples[:-1], worse], watch=watch)
     assert len(now) == len(then)
     if now and now[-1].sample.to_s == last.to_s:
@@ -104,7 +98,7 @@ def test_more_bad_answers_of_the_canary_never_lower_the_evidence(watch: bool, sa
 @given(samples=seconds())
 def test_nothing_passes_without_data_of_each_lane(lane: str, watch: bool, samples: list[Sample]) -> None:
     nobody = {lane: Tally(0, 0)}
-    empty = [replace(one, failures=replace(one.failures, **nobody), slow=replace(one.slow, **nobody)) for one in samples]
+    empty = [one.each(lambda pair: replace(pair, **nobody)) for one in samples]
     assert all(evidence.verdict is not Verdict.PASS for evidence in run(empty, watch=watch)[1])
 
 

@@ -17,15 +17,16 @@ POLICY = policy.read(Path(__file__).parents[1] / "policy.yaml")
 NOBODY = Tally(0, 0)
 
 
-def second(at_s: float, failed: int = 0, slow: int = 0, requests: int = 120, active: int = 0) -> Sample:
-    return Sample(at_s, at_s + 1, Lanes(Tally(requests, failed), NOBODY), Lanes(Tally(requests, slow), NOBODY), active)
+def second(at_s: float, failed: int = 0, slow: int = 0, requests: int = 120, active: int = 0, broken: int = 0) -> Sample:
+    failures, times, client = (Lanes(Tally(requests, bad), NOBODY) for bad in (failed, slow, broken))
+    return Sample(at_s, at_s + 1, failures, times, client, active)
 
 
 def before(baseline_slow: int = 0) -> GateState:
     """A rollout in which the baseline had so many slow answers in a thousand, now at 100 %."""
     lanes, slow = Lanes(NOBODY, Tally(1000, 0)), Lanes(NOBODY, Tally(1000, baseline_slow))
     state = gate.start_step(gate.start(POLICY), POLICY, 1.0)
-    state, _ = gate.look(state, POLICY, Sample(-100, -99, lanes, slow, 0))
+    state, _ = gate.look(state, POLICY, Sample(-100, -99, lanes, slow, lanes, 0))
     return gate.start_step(state, POLICY, 1.0)
 
 
@@ -42,9 +43,9 @@ def verdicts(said: Iterable[Evidence]) -> list[Verdict]:
 
 
 def test_enough_clean_answers_pass_and_no_fewer() -> None:
-    said = told(second(at) for at in range(4))
-    assert verdicts(said) == [Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE, Verdict.PASS, Verdict.PASS]  # ln 20 / 1 % = 299 answers
-    assert said[0].reasons == ("failures: 0 of 120 requests bad at 100 %, limit 1 %; 3.3 to 1 for health, 20 to 1 needed",)
+    said = told(second(at) for at in range(6))
+    assert verdicts(said) == [*4 * [Verdict.INCONCLUSIVE], Verdict.PASS, Verdict.PASS]  # ln 20 / 0.5 % = 598 answers, by the smallest SLO
+    assert said[0].reasons[0] == "failures: 0 of 120 requests bad at 100 %, limit 1 %; 3.3 to 1 for health, 20 to 1 needed"
 
 
 def test_no_data_is_no_pass() -> None:
@@ -65,6 +66,13 @@ def test_an_outage_fails_within_seconds_also_late(at_s: int) -> None:
     assert at_s + 2 <= first <= at_s + 4
     assert said[first].reasons[0].startswith("failures: ")
     assert "against a healthy release" in said[first].reasons[0]
+
+
+def test_pages_that_break_for_everyone_fail() -> None:
+    said = told([*(second(at) for at in range(20)), *(second(at, broken=12) for at in range(20, 60))])
+    first = verdicts(said).index(Verdict.FAIL)
+    assert 22 <= first <= 40
+    assert said[first].reasons[0].startswith("client: ")
 
 
 def test_everything_slow_fails_within_ten_seconds() -> None:
@@ -109,7 +117,9 @@ def test_a_hang_fails_without_a_baseline_to_compare_with() -> None:
 def test_what_the_canary_did_before_still_counts() -> None:
     """One promise for the whole rollout: suspicion from earlier steps is carried over."""
     state = before()
-    suspect = replace(state, failures=replace(state.failures, capital=replace(state.failures.capital, reserve=50.0)))
+    failures = state.indicators["failures"]
+    rich = replace(failures, capital=replace(failures.capital, reserve=50.0))
+    suspect = replace(state, indicators={**state.indicators, "failures": rich})
     outage = [second(at, failed=60) for at in range(5)]
     assert verdicts(told(outage, suspect)).index(Verdict.FAIL) < verdicts(told(outage)).index(Verdict.FAIL)
 

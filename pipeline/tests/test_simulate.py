@@ -23,15 +23,15 @@ STEADY: dict[str, Any] = {}
 
 
 def rollouts(
-    count: int, rate_per_s: float = 200, seed: int = 20, failures: float = 0.001, slow: float = 0.03, **shape: Any
+    count: int, rate_per_s: float = 200, seed: int = 20, failures: float = 0.001, slow: float = 0.03, client: float = 0.0002, **shape: Any
 ) -> list[Rollout]:
-    """Of a canary with these shares, beside a baseline with 0.1 % failures and 3 % slow answers."""
+    """Of a canary with these shares, beside a baseline with 0.1 % failures, 3 % slow answers and 0.02 % that tell of a broken page."""
     spec = {
         "rollouts": count,
         "seed": seed,
         "rate_per_s": rate_per_s,
-        "baseline": {"failures": 0.001, "slow": 0.03},
-        "canary": {"failures": failures, "slow": slow},
+        "baseline": {"failures": 0.001, "slow": 0.03, "client": 0.0002},
+        "canary": {"failures": failures, "slow": slow, "client": client},
         **shape,
     }
     return simulate(Spec.model_validate(spec), POLICY)
@@ -49,8 +49,9 @@ def share(found: list[Rollout], outcome: str) -> float:
         ({"failures": 0.1}, 45, 24),
         ({"failures": 0.05}, 105, 55),
         ({"slow": 0.5}, 24, 13),
+        ({"client": 0.1}, 60, 32),
     ],
-    ids=["all fail", "30 % fail", "10 % fail", "5 % fail", "half are slow"],
+    ids=["all fail", "30 % fail", "10 % fail", "5 % fail", "half are slow", "a page breaks in one of ten answers"],
 )
 def test_a_bug_is_found_after_few_requests(bad: dict[str, Any], requests_most: int, seconds_most: float) -> None:
     """Medians at 200 requests/s, half as much again as what thousands of rollouts gave."""
@@ -80,6 +81,16 @@ def test_a_healthy_release_is_left_alone(rate_per_s: float, shape: dict[str, Any
 @pytest.mark.parametrize("shape", [STEADY, BURSTS, OUTAGE, {"cluster": 2}, {"cluster": 5}], ids=["steady", "bursts", "outage", "2", "5"])
 def test_a_healthy_release_is_rolled_back_once_in_a_hundred_rollouts_at_most(rate_per_s: float, shape: dict[str, Any]) -> None:
     assert share(rollouts(1000, rate_per_s, seed=21, **shape), "rolled_back") <= POLICY.gate.false_alarm_share
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("rate_per_s", [200, 1000])
+def test_a_release_at_the_very_edge_of_healthy_by_every_indicator_is_left_alone_as_often(rate_per_s: float) -> None:
+    edge = {
+        name: rule.relative * share + rule.tolerance
+        for (name, rule), share in zip(POLICY.gate.indicators.by_name().items(), (0.001, 0.03, 0.0002), strict=True)
+    }
+    assert share(rollouts(1000, rate_per_s, seed=22, **edge), "rolled_back") <= POLICY.gate.false_alarm_share
 
 
 def test_a_bug_is_found_in_the_middle_of_bursts_and_under_an_outage() -> None:

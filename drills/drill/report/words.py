@@ -16,6 +16,13 @@ TIMES = {
 }
 
 
+INDICATORS = {
+    "failures": "Failures (5xx, timeouts, resets)",
+    "slow": "Slow answers",
+    "client": "Pages that broke in a browser, per answer",
+}
+
+
 def seconds(value: float | None) -> str:
     """Three figures that count: `42 ms`, `8.31 s`, `214 s`."""
     if value is None:
@@ -92,16 +99,12 @@ def evidence(report: dict[str, Any]) -> list[str]:
         f"At the deciding look the evidence stood at {odds} to one against a healthy release; at {gate['fail_at']:g} to one the gate says FAIL. "
         f"A healthy release ever reaches that in at most {1 / gate['fail_at']:.0%} of rollouts, however often the gate looks."
     ]
-    for indicator in ("failures", "slow"):
+    for indicator, name in INDICATORS.items():
         canary, baseline = gate["samples"][indicator]["canary"], gate["samples"][indicator]["baseline"]
-        lines.append(f"{_name(indicator)}: canary {_share(canary)}; baseline, in the same windows, {_share(baseline)}.")
+        lines.append(f"{name}: canary {_share(canary)}; baseline, in the same windows, {_share(baseline)}.")
     return lines
 
 
 def _share(tally: dict[str, int]) -> str:
     share = f" ({tally['bad'] / tally['requests']:.1%})" if tally["requests"] else ""
     return f"{tally['bad']:,} of {tally['requests']:,}{share}"
-
-
-def _name(indicator: str) -> str:
-    return {"failures": "Failures (5xx, timeouts, resets)", "slow": "Slow answers"}[indicator]

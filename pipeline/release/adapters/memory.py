@@ -9,7 +9,7 @@ from pathlib import Path
 from release import errors
 from release.artifact import Release, checked
 from release.ports import Ack
-from release.telemetry import Counters, Look
+from release.telemetry import NO_ANSWERS, Counters, Look
 from release.traffic import Backend, Split
 
 
@@ -91,12 +91,13 @@ class MemoryRuntime:
 
 @dataclass
 class MemoryEdge:
-    """Counters follow from the clock: `rate_per_s` requests split by weight, each release with its shares of failed and slow answers."""
+    """Counters follow from the clock: `rate_per_s` requests split by weight, each release with its shares of failed and slow answers and of broken pages."""
 
     clock: MemoryClock
     rate_per_s: float = 200.0
     failed: dict[str, float] = field(default_factory=dict)
     slow: dict[str, float] = field(default_factory=dict)
+    broken: dict[str, float] = field(default_factory=dict)
     blind: bool = False
     refuses: int = 0  # how many of the next configurations to refuse
     serving: Split | None = None
@@ -131,7 +132,7 @@ class MemoryEdge:
         releases = {digest: _counters(counts) for digest, counts in self._counts.items()}
         for digest in (self.serving.baseline, self.serving.canary):
             if digest:
-                releases.setdefault(digest, Counters(0, 0, 0, 0, 0))
+                releases.setdefault(digest, NO_ANSWERS)
         return Look(self.clock.monotonic(), releases)
 
     def address(self) -> str:
@@ -152,14 +153,15 @@ class MemoryEdge:
         for digest, share in ((self.serving.canary, canary_share), (self.serving.baseline, 1 - canary_share)):
             if digest is None:
                 continue
-            counts = self._counts.setdefault(digest, [0.0, 0.0, 0.0, 0.0])
-            for index, part in enumerate((1.0, self.failed.get(digest, 0.0), 1.0, self.slow.get(digest, 0.0))):
+            counts = self._counts.setdefault(digest, [0.0] * 5)
+            bad = [of.get(digest, 0.0) for of in (self.failed, self.slow, self.broken)]
+            for index, part in enumerate((1.0, bad[0], 1.0, *bad[1:])):
                 counts[index] += requests * share * part
 
 
 def _counters(counts: list[float]) -> Counters:
-    completed, failed, timed, slow = (int(part) for part in counts)
-    return Counters(completed, failed, timed, slow, active=0)
+    completed, failed, timed, slow, broken = (int(part) for part in counts)
+    return Counters(completed, failed, timed, slow, broken, active=0)
 
 
 @dataclass

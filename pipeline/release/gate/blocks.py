@@ -64,7 +64,7 @@ def _silent_too_long(state: GateState, sample: Sample) -> bool:
 
 def counted(sample: Sample) -> Sample:
     """At most one bad answer per request: an attempt that was retried and then failed counts once."""
-    return replace(sample, failures=_capped(sample.failures), slow=_capped(sample.slow))
+    return sample.each(_capped)
 
 
 def _capped(lanes: Lanes) -> Lanes:

@@ -14,8 +14,7 @@ from release.telemetry import Lanes, Sample
 
 def start(policy: Policy) -> GateState:
     """Before the canary's first user: all indicators together hold a capital of 1."""
-    rules = policy.gate.indicators
-    return GateState(IndicatorState(Capital(rules.failures.capital)), IndicatorState(Capital(rules.slow.capital)))
+    return GateState({name: IndicatorState(Capital(rule.capital)) for name, rule in policy.gate.indicators.by_name().items()})
 
 
 def start_step(state: GateState, _policy: Policy, next_share: float) -> GateState:
@@ -25,8 +24,8 @@ def start_step(state: GateState, _policy: Policy, next_share: float) -> GateStat
     """
     if not 0 < next_share <= 1:
         raise ValueError(f"next_share must be above 0 and at most 1, it is {next_share}")
-    failures, slow = _begin(state.failures), _begin(state.slow)
-    return replace(state, failures=failures, slow=slow, next_share=next_share, open=None, watched=None, told_s=None, stall=None)
+    begun = {name: _begin(indicator) for name, indicator in state.indicators.items()}
+    return replace(state, indicators=begun, next_share=next_share, open=None, watched=None, told_s=None, stall=None)
 
 
 def _begin(indicator: IndicatorState) -> IndicatorState:
@@ -52,10 +51,9 @@ def look(state: GateState, policy: Policy, sample: Sample) -> tuple[GateState, E
 
 
 def _judge(state: GateState, policy: Policy, block: Sample, next_share: float) -> GateState:
-    rules = policy.gate.indicators
-    failures = _judge_one(state.failures, rules.failures, block.failures, next_share)
-    slow = _judge_one(state.slow, rules.slow, block.slow, next_share)
-    return replace(state, failures=failures, slow=slow)
+    rules, lanes = policy.gate.indicators.by_name(), block.indicators
+    judged = {name: _judge_one(one, rules[name], lanes[name], next_share) for name, one in state.indicators.items()}
+    return replace(state, indicators=judged)
 
 
 def _judge_one(state: IndicatorState, rule: Indicator, block: Lanes, next_share: float) -> IndicatorState:
@@ -71,17 +69,14 @@ def _judge_one(state: IndicatorState, rule: Indicator, block: Lanes, next_share:
 
 def _judged(state: GateState, block: Sample) -> list[Judged]:
     assert state.totals is not None
-    totals = blocks.counted(state.totals)
+    totals, now = blocks.counted(state.totals).indicators, block.indicators
     return [
         Judged(
             name,
             one,
-            counts=words.both_lanes(name, lanes),
+            counts=words.both_lanes(name, totals[name]),
             health=health.to_one(one.health),
-            ill=words.ill(name, now.baseline) if one.ill else None,
+            ill=words.ill(name, now[name].baseline) if one.ill else None,
         )
-        for name, one, lanes, now in (
-            ("failures", state.failures, totals.failures, block.failures),
-            ("slow", state.slow, totals.slow, block.slow),
-        )
+        for name, one in state.indicators.items()
     ]

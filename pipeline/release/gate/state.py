@@ -12,7 +12,8 @@ from release.gate.health import NO_EVIDENCE, Logs
 from release.telemetry import Lanes, Sample, Tally
 
 NOTHING = Tally(0, 0)
-NO_SAMPLE = Sample(0, 0, Lanes(NOTHING, NOTHING), Lanes(NOTHING, NOTHING), 0)
+NO_LANES = Lanes(NOTHING, NOTHING)
+NO_SAMPLE = Sample(0, 0, NO_LANES, NO_LANES, NO_LANES, 0)
 
 
 class Verdict(StrEnum):
@@ -45,8 +46,7 @@ class Stall:
 
 @dataclass(frozen=True)
 class GateState:
-    failures: IndicatorState
-    slow: IndicatorState
+    indicators: Mapping[str, IndicatorState]
     next_share: float | None = None  # of users at risk next; None outside a step
     open: Sample | None = None  # the block that is not complete yet
     totals: Sample | None = None  # since the canary's first user
@@ -56,7 +56,7 @@ class GateState:
 
     @property
     def evidence(self) -> float:
-        return self.failures.capital.wealth + self.slow.capital.wealth
+        return sum(indicator.capital.wealth for indicator in self.indicators.values())
 
 
 @dataclass(frozen=True)

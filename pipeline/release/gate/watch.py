@@ -24,7 +24,7 @@ def watch_slo(state: GateState, policy: Policy, sample: Sample) -> tuple[GateSta
     not the release's fault can't be told from one that is, so stakes are small: even with a full capital of 1 it takes three
     blocks (3 s) of a total outage, or six in which everything is slow, to get to a rollback, and after a long rollout one or two more.
     """
-    if state.failures.watch_limit is None:
+    if any(indicator.watch_limit is None for indicator in state.indicators.values()):
         state = _begin(state, policy)
     state, block, too_few = blocks.take(state, policy, sample, compares=False)
     if block is None:
@@ -38,11 +38,10 @@ def _begin(state: GateState, policy: Policy) -> GateState:
     """The limit of each indicator is its SLO, or, where the baseline was worse than that in this rollout, what healthy meant
     beside it: relative * its share + tolerance. The capital that is left goes on: one promise covers the whole rollout.
     """
-    rules = policy.gate.indicators
-    before = state.totals or NO_SAMPLE
-    failures = _begin_one(rules.failures, state.evidence, before.failures.baseline)
-    slow = _begin_one(rules.slow, state.evidence, before.slow.baseline)
-    return replace(state, failures=failures, slow=slow)
+    before = (state.totals or NO_SAMPLE).indicators
+    rules = policy.gate.indicators.by_name()
+    begun = {name: _begin_one(rule, state.evidence, before[name].baseline) for name, rule in rules.items()}
+    return replace(state, indicators=begun)
 
 
 def _begin_one(rule: Indicator, evidence: float, baseline: Tally) -> IndicatorState:
@@ -52,8 +51,9 @@ def _begin_one(rule: Indicator, evidence: float, baseline: Tally) -> IndicatorSt
 
 
 def _judge(state: GateState, block: Sample) -> GateState:
-    failures, slow = _judge_one(state.failures, block.failures.canary), _judge_one(state.slow, block.slow.canary)
-    return replace(state, failures=failures, slow=slow, watched=state.watched + block if state.watched else block)
+    lanes = block.indicators
+    judged = {name: _judge_one(one, lanes[name].canary) for name, one in state.indicators.items()}
+    return replace(state, indicators=judged, watched=state.watched + block if state.watched else block)
 
 
 def _judge_one(state: IndicatorState, block: Tally) -> IndicatorState:
@@ -69,13 +69,13 @@ def _limit(state: IndicatorState) -> float:
 
 
 def _judged(state: GateState) -> list[Judged]:
-    watched = state.watched or NO_SAMPLE
+    watched = (state.watched or NO_SAMPLE).indicators
     return [
         Judged(
             name,
             one,
-            counts=words.one_lane(name, tally, _limit(one)),
-            health=health.within_limit(tally, _limit(one)),
+            counts=words.one_lane(name, watched[name].canary, _limit(one)),
+            health=health.within_limit(watched[name].canary, _limit(one)),
         )
-        for name, one, tally in (("failures", state.failures, watched.failures.canary), ("slow", state.slow, watched.slow.canary))
+        for name, one in state.indicators.items()
     ]
