@@ -67,7 +67,7 @@ web: setup-dev web-check web-unit ## the SPA alone: lint, types, unit tests, bui
 	@$(NPM) run build
 
 web-check: web/node_modules/.stamp
-	@$(NPM) run lint && $(NPM) run typecheck
+	@$(NPM) run lint && $(NPM) run typecheck && $(BIN)/node web/node_modules/oxlint/bin/oxlint -c web/.oxlintrc.json --deny-warnings drills/drill/pages/js
 
 web-unit: web/node_modules/.stamp
 	@$(NPM) test

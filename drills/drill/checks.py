@@ -75,7 +75,7 @@ def every(facts: Facts) -> list[Check]:
 
 
 def _validity(facts: Facts) -> Iterator[Check]:
-    if facts.scenario.expect.users_see in ("failures", "slow"):
+    if facts.scenario.expect.users_see in ("failures", "slow", "broken_pages"):
         yield _fault_shows(facts)
     client = facts.client
     said = (
@@ -90,13 +90,13 @@ def _validity(facts: Facts) -> Iterator[Check]:
 def _fault_shows(facts: Facts) -> Check:
     """Beyond the SLO, not just somewhere: one answer late by chance is not the fault."""
     what = facts.scenario.expect.users_see
-    allowed = facts.slo.slow_share if what == "slow" else facts.slo.failures_share
+    allowed = {"slow": facts.slo.slow_share, "broken_pages": facts.slo.broken_share}.get(what, facts.slo.failures_share)
     canary = facts.of("canary")
     bad = sum(facts.bad(response) for response in canary)
     return Check(
         "the fault shows to users",
         "validity",
-        f"{_words(what)} from the new release, more than {allowed:.0%}",
+        f"{_words(what)} from the new release, more than {allowed:.1%}",
         f"{bad} of {len(canary)} answers",
         bad > allowed * len(canary),
     )
@@ -176,4 +176,4 @@ def _equal(name: str, wanted: str, measured: str | None) -> Check:
 
 
 def _words(users_see: str) -> str:
-    return {"failures": "failures", "slow": "slow answers"}[users_see]
+    return {"failures": "failures", "slow": "slow answers", "broken_pages": "broken pages"}[users_see]

@@ -94,6 +94,7 @@ class Engine:
     root: Path
     env: str
     logs: Path
+    policy: Path | None = None  # instead of the checkout's own
     calls: list[Call] = field(default_factory=list)
 
     def build(self, patch: Path | None) -> Call:
@@ -120,11 +121,14 @@ class Engine:
         argv = [str(Path(sys.executable).with_name("release")), command, *arguments, "--json"]
         with out.open("wb") as stdout, log.open("wb") as stderr:
             process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, cwd=self.root, env=clean(), start_new_session=True
+                argv, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, cwd=self.root, env=self._environment(), start_new_session=True
             )
         call = Call(command, process, out, log, bound_s)
         self.calls.append(call)
         return call
+
+    def _environment(self) -> dict[str, str]:
+        return {**clean(), **({"SLIPWAY_POLICY": str(self.policy)} if self.policy else {})}
 
 
 def clean() -> dict[str, str]:

@@ -20,6 +20,7 @@ from drill.lanes import lanes
 from drill.live import Live
 from drill.machine import Machine
 from drill.orders import OrderCheck
+from drill.pages.modules import modules
 from drill.report.fold import Context, Report, fold
 from drill.report.render import write
 from drill.samples import ClientTotals, Response
@@ -60,7 +61,8 @@ class Run:
         self.folder = self.home.reports() / self.name
         self.logs = self.folder / "logs"
         self.env = sandbox.env_of(self.name)
-        self.engine = Engine(self.home.root, self.env, self.logs)
+        self.engine = Engine(self.home.root, self.env, self.logs, self.drill.policy)
+        self.policy = policies.read(self.drill.policy or self.home.policy)
         self.live = Live(self.home.env(self.env) / "ledger.jsonl", self.folder / "samples.jsonl")
         self.machine, self.started_s = Machine(), time.monotonic()
 
@@ -85,7 +87,10 @@ class Run:
 
     def send_traffic(self) -> None:
         load = self.drill.scenario.load
-        self.view.phase(f"send {load.rate_per_s:g} requests/s from {load.users:,} users", usual_s=load.warm_up_s + 1)
+        what = "requests/s" if load.client == "api" else "shoppers/s, who run the real pages,"
+        self.view.phase(f"send {load.rate_per_s:g} {what} from {load.users:,} users", usual_s=load.warm_up_s + 1)
+        if load.client == "pages":
+            modules(self.home)
         self.traffic = Traffic.start(self.address, load, self.folder / "samples.jsonl", self.logs / "load.log", after_s=AFTER_S)
 
     def build_the_release(self) -> None:
@@ -132,7 +137,7 @@ class Run:
     def conclude(self, client: ClientTotals | None, checked: OrderCheck) -> Report:
         self.view.phase("write the report", usual_s=2)
         shutil.copy(self.live.ledger.path, self.folder / "ledger.jsonl")
-        facts, policy = self.facts(client, checked), policies.read(self.home.policy)
+        facts = self.facts(client, checked)
         context = Context(
             run=self.name,
             runtime="embedded",
@@ -144,7 +149,7 @@ class Run:
             setup_s=float(os.environ["SLIPWAY_SETUP_S"]) if os.environ.get("SLIPWAY_SETUP_S") else None,
             run_s=time.monotonic() - self.started_s,
             entries=self.live.entries,
-            fail_at=1 / policy.gate.false_alarm_share,
+            fail_at=1 / self.policy.gate.false_alarm_share,
         )
         return fold(self.drill, facts, context)
 
@@ -170,8 +175,9 @@ class Run:
             self.down = self.engine.down()
 
     def slo(self) -> Slo:
-        gate = policies.read(self.home.policy).gate
-        return Slo(gate.slow_ms, gate.indicators.failures.slo_bad_share, gate.indicators.slow.slo_bad_share)
+        gate = self.policy.gate
+        indicators = gate.indicators
+        return Slo(gate.slow_ms, indicators.failures.slo_bad_share, indicators.slow.slo_bad_share, indicators.client.slo_bad_share)
 
     def _since(self, from_s: float) -> list[Response]:
         return sorted((response for response in self.live.responses if response.done_s >= from_s), key=lambda response: response.done_s)

@@ -16,7 +16,7 @@ from release.yamlfile import Frozen, load
 DEFAULT = "bad-release"
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
-UsersSee = Literal["failures", "slow", "health", "nothing"]
+UsersSee = Literal["failures", "slow", "broken_pages", "health", "nothing"]
 
 
 class ReleaseUnderTest(Frozen):
@@ -26,8 +26,12 @@ class ReleaseUnderTest(Frozen):
 
 
 class Load(Frozen):
-    """Open loop: arrivals come at fixed times, however slow the answers are. A rollout that takes longer than `max_s` is interrupted."""
+    """Open loop: arrivals come at fixed times, however slow the answers are. A rollout that takes longer than `max_s` is interrupted.
 
+    `client`: `api` sends the requests of the API, one per arrival; `pages` runs the SPA itself, one whole journey per arrival.
+    """
+
+    client: Literal["api", "pages"] = "api"
     rate_per_s: Annotated[float, Field(ge=1, le=1000)] = 120
     users: Annotated[int, Field(ge=1, le=9999)] = 2000
     seed: Annotated[int, Field(ge=0)] = 1
@@ -36,7 +40,7 @@ class Load(Frozen):
 
 
 class Expect(Frozen):
-    """What must come out. `users_see`: failures or slow answers of the new release; health (it answers, within the SLO); nothing (it never answers)."""
+    """What must come out. `users_see`: failures, slow answers or broken pages of the new release; health (it answers, within the SLO); nothing (it never answers)."""
 
     outcome: Literal["promoted", "aborted", "refused", "rolled_back"]
     users_see: UsersSee
@@ -63,6 +67,7 @@ class Scenario(Frozen):
     hypothesis: Annotated[str, Field(min_length=1)]
     takes_minutes: bool = False
     release: ReleaseUnderTest = ReleaseUnderTest()
+    policy: str | None = None
     load: Load = Load()
     expect: Expect
     budgets: Budgets = Budgets()
@@ -77,6 +82,7 @@ class Drill:
     path: Path
     scenario: Scenario
     patch: Path | None
+    policy: Path | None = None  # instead of pipeline/policy.yaml
 
     def with_load(self, **changes: float | None) -> Drill:
         """The same drill with another seed or rate; None leaves a value as it is."""
@@ -87,7 +93,13 @@ class Drill:
 def read(path: Path, root: Path) -> Drill:
     """Raises BadScenario with file, line, field and what is allowed."""
     scenario = load(path, Scenario, BadScenario)
-    return Drill(path.stem, path, scenario, _patch(scenario.release.patch, path, root))
+    return Drill(
+        name=path.stem,
+        path=path,
+        scenario=scenario,
+        patch=_file("release.patch", scenario.release.patch, path, root),
+        policy=_file("policy", scenario.policy, path, root),
+    )
 
 
 def find(name_or_path: str, root: Path) -> Drill:
@@ -112,17 +124,19 @@ def _folder(root: Path) -> Path:
     return root / "drills" / "scenarios"
 
 
-def _patch(named: str | None, scenario: Path, root: Path) -> Path | None:
+def _file(field: str, named: str | None, scenario: Path, root: Path) -> Path | None:
     if named is None:
         return None
     for base in (root, scenario.parent):
         if (base / named).is_file():
             return (base / named).resolve()
     raise BadScenario(
-        f"{scenario}:{_line_of('patch', scenario)}: release.patch: no such file, neither below {root} nor beside the scenario (got {named!r})"
+        f"{scenario}:{_line_of(field, scenario)}: {field}: no such file, neither below {root} nor beside the scenario (got {named!r})"
     )
 
 
 def _line_of(field: str, path: Path) -> int:
+    """`release.patch` stands below `release:`, in braces or on a line of its own."""
+    group, _, name = field.rpartition(".")
     lines = enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
-    return next((number for number, line in lines if re.match(rf"\s*(release:\s*\{{\s*)?{field}:", line)), 1)
+    return next((number for number, line in lines if re.match(rf"\s*({group}:\s*\{{\s*)?{name}:", line)), 1)

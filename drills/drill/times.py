@@ -26,6 +26,7 @@ class Slo:
     slow_ms: float
     failures_share: float
     slow_share: float
+    broken_share: float
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from drill.samples import ClientTotals
 from drill.scenario import Load
 from release.errors import DrillInvalid
 
+MODULES = {"api": "drill.load", "pages": "drill.pages"}
 STOP_S = 12.0  # outstanding answers get their timeout, then it is killed
 
 
@@ -36,7 +37,7 @@ class Traffic:
             "seed": load.seed,
             "for": load.max_s + after_s,
         }
-        argv = [sys.executable, "-m", "drill.load", "--leash", *(f"--{name}={value}" for name, value in options.items())]
+        argv = [sys.executable, "-m", MODULES[load.client], "--leash", *(f"--{name}={value}" for name, value in options.items())]
         with log.open("wb") as file:
             process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=file, stderr=file, env=clean(), start_new_session=True)
         return cls(process, samples, log)

@@ -47,7 +47,7 @@ class Story:
     responses: list[Response] = field(default_factory=list)
     client: ClientTotals | None = field(default_factory=lambda: ClientTotals("constant", 0, 60, 10, 10, 0, 0, 2.0))
     orders: OrderCheck | None = None
-    slo: Slo = field(default_factory=lambda: Slo(slow_ms=250, failures_share=0.01, slow_share=0.05))
+    slo: Slo = field(default_factory=lambda: Slo(slow_ms=250, failures_share=0.01, slow_share=0.05, broken_share=0.005))
     build_s: float = 2.0
     baseline: str = BASELINE
     canary: str = CANARY

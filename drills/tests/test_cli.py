@@ -31,7 +31,7 @@ def run(monkeypatch, tmp_path, root):
 def test_list_names_every_scenario(run, root):
     done = run("list")
     assert done.exit_code == 0
-    for name in ("bad-release", "slow-release", "crash-on-start", "healthy-release"):
+    for name in ("bad-release", "bad-bundle", "slow-release", "crash-on-start", "healthy-release"):
         assert name in done.output
     assert "the default" in done.output
 

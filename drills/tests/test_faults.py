@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from random import Random
 from typing import Any, NamedTuple
 
 import httpx
@@ -18,6 +20,8 @@ import pytest
 
 from drill.load.schedule import Plan
 from drill.load.shop import Shop
+from drill.load.users import user_id
+from release.adapters.node import NODE
 
 ROOT = Path(__file__).parents[2]
 FAULTS = sorted(path.stem for path in (ROOT / "drills" / "faults").glob("*.patch"))
@@ -54,16 +58,20 @@ def unit_tests(tree: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_scenarios_faults_are_all_here() -> None:
-    assert {"checkout-5xx", "slow-release", "crash-on-start", "healthy-release"} <= set(FAULTS)
+    assert {"bad-bundle", "checkout-5xx", "slow-release", "crash-on-start", "healthy-release"} <= set(FAULTS)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_it_applies_to_this_tree(fault: str, tree: Path) -> None:
-    before = {path: path.read_bytes() for path in tree.rglob("*.py")}
+    before = {path: path.read_bytes() for path in files(tree)}
     apply(tree, fault, "--check")
     apply(tree, fault)
-    changed = {path.relative_to(tree).parts[:2] for path in tree.rglob("*.py") if before.get(path) != path.read_bytes()}
-    assert changed == {("api", "app")}  # what the artifact carries, and nothing else
+    changed = {path.relative_to(tree).parts[:2] for path in files(tree) if before.get(path) != path.read_bytes()}
+    assert changed == {("web", "src") if fault == "bad-bundle" else ("api", "app")}  # what the artifact carries, and nothing else
+
+
+def files(tree: Path) -> list[Path]:
+    return [path for path in tree.rglob("*") if path.is_file()]
 
 
 @pytest.mark.real
@@ -72,6 +80,44 @@ def test_unit_tests_do_not_see_it(fault: str, tree: Path) -> None:
     apply(tree, fault)
     done = unit_tests(tree)
     assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.real
+def test_neither_types_nor_tests_of_the_pages_see_the_bad_bundle(tree: Path) -> None:
+    apply(tree, "bad-bundle")
+    (tree / "web" / "node_modules").symlink_to(modules())
+    vitest = ("vitest/vitest.mjs", "run", "--project", "app", "src/app.test.tsx")
+    assert node(tree / "web", "typescript/bin/tsc", "--noEmit").returncode == 0
+    tested = node(tree / "web", *vitest)
+    assert tested.returncode == 0, tested.stdout[-3000:]
+    (tree / "web" / "src" / "checkout" / "CheckoutPage.tsx").write_text("export default () => null;")
+    assert node(tree / "web", *vitest).returncode != 0, "the copy's own code is what is tested"
+
+
+def modules() -> Path:
+    """The packages of web/, as `make test` has installed them for its own tests of the pages."""
+    found = ROOT / "web" / "node_modules"
+    if not found.is_dir():
+        pytest.skip("web/node_modules is missing: `make web-unit` installs it.")
+    return found
+
+
+def node(folder: Path, program: str, *words: str) -> subprocess.CompletedProcess[str]:
+    argv = [str(NODE / "bin" / "node"), str(folder / "node_modules" / program), *words]
+    return subprocess.run(argv, cwd=folder, check=False, capture_output=True, text=True, timeout=200)
+
+
+def test_the_bad_bundle_breaks_for_a_tenth_of_users(tree: Path) -> None:
+    """The bundle's own lines, for all users of the drill and for ids as browsers make them."""
+    apply(tree, "bad-bundle")
+    page = (tree / "web" / "src" / "checkout" / "CheckoutPage.tsx").read_text()
+    lines = [line for line in page.splitlines() if line.startswith(("const ROUNDS", "const digits", "const roundOf"))]
+    random = Random(4)
+    for ids in ([user_id(number) for number in range(1, 2001)], [f"{random.getrandbits(128):032x}" for _ in range(4000)]):
+        count = f"console.log({json.dumps(ids)}.filter((id) => roundOf(`a=b; client-id=${{id}}`) === undefined).length)"
+        argv = [str(NODE / "bin" / "node"), "--no-warnings", "--input-type=module-typescript", "-"]
+        done = subprocess.run(argv, input="\n".join([*lines, count]), check=True, capture_output=True, text=True, timeout=60)
+        assert 0.08 < int(done.stdout) / len(ids) < 0.12
 
 
 @pytest.mark.real

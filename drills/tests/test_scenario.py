@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from drill.scenario import DEFAULT, Drill, every, find, paths, read
+from release import policy
 from release.errors import BadScenario, UsageError
+
+ROOT = Path(__file__).parents[2]
 
 GOOD = """\
 title: Mine
@@ -77,3 +82,17 @@ def test_every_scenario_of_this_repository_is_good(root):
     assert DEFAULT in drills
     assert all(isinstance(drill, Drill) for drill in drills.values())
     assert drills[DEFAULT].scenario.budgets.revert_s == 1.0, "the promise of this project"
+
+
+def test_a_policy_is_found_like_a_patch_and_missed_like_one(mine, tmp_path):
+    assert read(mine(GOOD), tmp_path).policy is None
+    (tmp_path / "few.yaml").write_text("")
+    assert read(mine(GOOD + "policy: few.yaml\n"), tmp_path).policy == tmp_path / "few.yaml"
+    with pytest.raises(BadScenario, match=r"mine\.yaml:8: policy: no such file"):
+        read(mine(GOOD + "policy: none.yaml\n"), tmp_path)
+
+
+def test_few_users_have_the_stores_own_policy_but_for_the_steps():
+    ours, few = (policy.read(ROOT / name) for name in ("pipeline/policy.yaml", "drills/policies/few-users.yaml"))
+    assert few.steps == ours.steps[1:]
+    assert few.model_copy(update={"steps": ours.steps}) == ours
