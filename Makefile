@@ -14,7 +14,7 @@ HAS_WEB := $(wildcard web/package-lock.json)
 NPM := { [ -w "$$HOME" ] || export npm_config_cache="$(CURDIR)/var/npm"; } && PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix web --loglevel error
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev web-check web-unit drill drills report figures up down ship rollback status test unit web long check contract format locks cosign
+.PHONY: help setup setup-dev web-check web-unit drill drills report figures up down ship rollback status test unit web long check contract format locks cosign screenshot
 
 help: ## this page
 	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -74,6 +74,9 @@ web-unit: web/node_modules/.stamp
 
 check: setup-dev $(HAS_WEB:web/package-lock.json=web-check) ## lint, format, types, levels of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy api/app api/contract pipeline/release drills/drill requirements/setup.py && $(BIN)/lint-imports
+
+screenshot: setup-dev web/node_modules/.stamp ## renew the pictures in README
+	@SLIPWAY_PICTURES="$(CURDIR)/docs" $(PYTEST) tests/browser/test_store.py -k picture
 
 cosign: setup-dev ## cosign accepts what we sign and refuses what we refuse (needs cosign)
 	@$(PYTEST) -m cosign

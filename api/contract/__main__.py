@@ -29,6 +29,7 @@ def release() -> list[str]:
     faults = _breaking()
     if not faults:
         files.RELEASED.write_bytes(files.OPENAPI.read_bytes())
+        files.COMMIT.write_text(files.commit(), encoding="utf-8")
         files.ALLOWED.write_text(files.without_entries(files.ALLOWED.read_text(encoding="utf-8")), encoding="utf-8")
     return faults
 

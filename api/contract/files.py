@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 HERE = Path(__file__).parent
 OPENAPI = HERE.parent / "openapi.json"
 RELEASED = HERE / "released.json"
+COMMIT = HERE / "released.commit"
 ALLOWED = HERE / "allowed.yaml"
 
 
@@ -20,6 +22,11 @@ def of_code() -> str:
         database_url="postgresql+asyncpg://nobody@nowhere/none", digest=f"sha256:{'0' * 64}", revision="none"
     )
     return json.dumps(application.create(nowhere).openapi(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def commit() -> str:
+    """Of the checkout. Raises CalledProcessError where there is none."""
+    return subprocess.run(["git", "rev-parse", "HEAD"], cwd=HERE, check=True, capture_output=True, text=True).stdout
 
 
 def without_entries(allowed: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
 from pathlib import Path
 
@@ -70,11 +71,13 @@ def test_what_is_missing_is_named(text: str, told: str) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The three files, apart from those of the repository: the newer document has lost an address."""
-    for name in ("OPENAPI", "RELEASED", "ALLOWED"):
+    """The four files, apart from those of the repository: the newer document has lost an address."""
+    for name in ("OPENAPI", "RELEASED", "COMMIT", "ALLOWED"):
         path = tmp_path / getattr(files, name).name
         path.write_bytes(getattr(files, name).read_bytes())
         monkeypatch.setattr(files, name, path)
+    files.ALLOWED.write_text(files.without_entries(files.ALLOWED.read_text(encoding="utf-8")), encoding="utf-8")
+    files.COMMIT.write_text("of the release before")
     document = json.loads(files.OPENAPI.read_bytes())
     files.RELEASED.write_bytes(files.OPENAPI.read_bytes())
     del document["paths"]["/version"]
@@ -83,12 +86,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_release_moves_the_document_forward(folder: Path) -> None:
-    comments = files.ALLOWED.read_text(encoding="utf-8").split("\n- ")[0]
+    comments = files.ALLOWED.read_text(encoding="utf-8")
     assert command.release() == [f"breaks clients of the last release: {CHANGE}"]
     assert files.RELEASED.read_bytes() != files.OPENAPI.read_bytes()
+    assert files.COMMIT.read_text() == "of the release before"
     files.ALLOWED.write_text(comments + entries('ticket: "#31"') + "\n", encoding="utf-8")
     assert command.release() == []
     assert files.RELEASED.read_bytes() == files.OPENAPI.read_bytes()
+    assert re.fullmatch(r"[0-9a-f]{40}\n", files.COMMIT.read_text())
     assert files.ALLOWED.read_text(encoding="utf-8") == comments
     assert command.release() == []
 

@@ -19,8 +19,9 @@ export const withArticle = (country: Country) => (['GB', 'NL', 'US'].includes(co
 
 export const isCountry = (found: unknown): found is Country => typeof found === 'string' && Object.hasOwn(COUNTRIES, found);
 
+/** A browser's language may be no language tag at all: with LANG=C, Chromium says `en-US@posix`. */
 function likely(): Country {
-  const region = new Intl.Locale(navigator.language || 'en').region;
+  const region = /-([A-Z]{2})\b/.exec(navigator.language)?.[1];
   return isCountry(region) ? region : 'DE';
 }
 
