@@ -12,11 +12,11 @@ from release.adapters.keys import hint, signing_key, trusted_key
 from release.adapters.layout import Layout
 from release.adapters.oci import OciArtifacts
 from release.adapters.patch import patched
-from release.adapters.pins import pins
+from release.adapters.pins import locked
 from release.adapters.provenance import provenance
 from release.adapters.signing import sign_message, sign_statement
 from release.adapters.spa import with_spa
-from release.artifact import EMPTY, File, Kind, Manifest, config, digest_of, encode, lock_of, manifest, referrer, statement
+from release.artifact import EMPTY, File, Kind, Manifest, config, digest_of, encode, manifest, referrer, statement
 from release.errors import BuildFailed, SlipwayError, Tampered
 from release.home import Home
 
@@ -89,7 +89,7 @@ def _attest(home: Home, made: Made, tree: source.Source, started_at: datetime) -
             f"{home.keys} signs with one key and trusts another.",
             remedy="Put the right pair there, or remove both to begin with a new key.",
         )
-    inventory = cyclonedx(pins(lock_of(tree.files), BuildFailed), made.digest, tree.revision, tree.committed_at)
+    inventory = cyclonedx(locked(tree.files, BuildFailed), made.digest, tree.revision, tree.committed_at)
     origin = provenance(tree, started_at, datetime.now(UTC))
     return {
         Kind.SIGNATURE: sign_message(key, encode(made.manifest)),

@@ -10,7 +10,7 @@ from typing import TypeVar
 from release.adapters import layer
 from release.adapters.keys import trusted_key
 from release.adapters.layout import Layout
-from release.adapters.pins import check_sbom
+from release.adapters.pins import check_sbom, locked
 from release.adapters.provenance import Provenance, check_provenance, read
 from release.adapters.signing import verify_message, verify_statement
 from release.artifact import (
@@ -68,7 +68,7 @@ class OciArtifacts:
         """
         content = self._content(digest)
         self._signed(digest, Kind.SIGNATURE, content.manifest)
-        check_sbom(self._statement(digest, Kind.SBOM), content.lock, digest)
+        check_sbom(self._statement(digest, Kind.SBOM), locked(content.files, Tampered), digest)
         check_provenance(self._statement(digest, Kind.PROVENANCE), content.config, content.lock, digest)
         return Release(digest, content.config.revision, content.config.runs_on, bool(content.config.spa))
 

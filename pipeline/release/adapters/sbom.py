@@ -1,4 +1,4 @@
-"""The SBOM: every requirement that the lock pins, as CycloneDX 1.6. https://cyclonedx.org/docs/1.6/json/"""
+"""The SBOM: every requirement that the locks pin, as CycloneDX 1.6. https://cyclonedx.org/docs/1.6/json/"""
 
 from __future__ import annotations
 
@@ -28,7 +28,13 @@ def cyclonedx(pins: Iterable[Pin], digest: str, revision: str, made_at: datetime
 
 
 def _component(pin: Pin) -> Component:
-    hashes = [HashType(alg=HashAlgorithm.SHA_256, content=value) for value in sorted(pin.sha256)]
+    purl = pin.purl
     return Component(
-        name=pin.name, version=pin.version, type=ComponentType.LIBRARY, purl=pin.purl, bom_ref=pin.purl.to_string(), hashes=hashes
+        group=purl.namespace,
+        name=purl.name,
+        version=pin.version,
+        type=ComponentType.LIBRARY,
+        purl=purl,
+        bom_ref=purl.to_string(),
+        hashes=[HashType(alg=HashAlgorithm(pin.algorithm), content=value) for value in sorted(pin.hashes)],
     )

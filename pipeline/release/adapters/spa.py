@@ -25,16 +25,17 @@ BUILDS_KEPT, MODULES_KEPT = 20, 2  # most recently used
 
 
 def with_spa(files: tuple[File, ...], home: Home) -> tuple[File, ...]:
-    """The files that ship; without web/ there is no SPA. Raises BuildFailed."""
+    """The files that ship, and the lock that says what is bundled in them; without web/ there is no SPA. Raises BuildFailed."""
     sources = tuple(file for file in files if file.path.startswith(f"{WEB}/"))
     rest = tuple(file for file in files if file not in sources)
     if not sources:
         return rest
-    if not any(file.path == NPM_LOCK for file in sources):
+    lock = tuple(file for file in sources if file.path == NPM_LOCK)
+    if not lock:
         raise BuildFailed(
             f"{NPM_LOCK} is missing.", remedy=f"Restore it: `git checkout HEAD -- {NPM_LOCK}`. Without any {WEB}/ there is no SPA."
         )
-    return (*rest, *_read(_built(sources, home)))
+    return (*rest, *lock, *_read(_built(sources, home)))
 
 
 def _built(sources: tuple[File, ...], home: Home) -> Path:
