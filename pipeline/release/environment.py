@@ -130,9 +130,9 @@ class Environment:
             self.ledger.repair(reason)
             return self.engine()
 
-    def dead_engine(self) -> bool:
+    def dead_engine(self, state: State) -> bool:
         """A rollout in the ledger that nobody leads."""
-        return self.state().rollout is not None and holder(self.lock_path) is None
+        return state.rollout is not None and holder(self.lock_path) is None
 
     def abort(self, reason: str) -> RolloutEnded:
         """End the rollout in progress, whoever leads it, even one that hangs or has died. Raises NoRollout."""

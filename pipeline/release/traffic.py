@@ -94,13 +94,18 @@ def endpoints_file(cluster: str) -> str:
     return f"eds-{cluster}.json"
 
 
-def all_endpoints(backends: Sequence[Backend], baseline: Backend, version: str) -> dict[str, Json]:
-    """EDS: file name -> a release's own ports; behind them the baseline's, for requests that it could not answer because it died."""
+def all_endpoints(backends: Sequence[Backend], split: Split, version: str) -> dict[str, Json]:
+    """EDS: file name -> a release's own ports; behind them the baseline's, for requests that it could not answer because it died.
+
+    Where the baseline's own origin died, those of the pinned releases serve their pages: an older page works with this API, none does not.
+    """
+    baseline = next(backend for backend in backends if backend.digest == split.baseline)
+    pinned_pages = tuple(port for one in backends if one.digest not in (split.baseline, split.canary) for port in one.web_ports)
     made = {cluster_name(backend.digest): _endpoints(cluster_name(backend.digest), backend.ports, baseline.ports) for backend in backends}
     for backend in backends:
         if backend.web_ports:
             name = web_cluster_name(backend.digest)
-            made[name] = _endpoints(name, backend.web_ports, baseline.web_ports)
+            made[name] = _endpoints(name, backend.web_ports, pinned_pages if backend is baseline else baseline.web_ports)
     return {endpoints_file(name): {"version_info": version, "resources": [assignment]} for name, assignment in made.items()}
 
 

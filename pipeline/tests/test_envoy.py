@@ -247,7 +247,7 @@ def test_an_order_is_sent_twice_only_with_its_key(world: World) -> None:
     threads = [threading.Thread(target=post, args=["bare"]), threading.Thread(target=post, args=["keyed"], kwargs={"idempotency_key": "1"})]
     for thread in threads:
         thread.start()
-    assert wait_until(lambda: world.edge.active(NEW) == 2, 10)
+    assert wait_until(lambda: world.edge.look().releases[NEW].active == 2, 10)
     world.kill(new)
     for thread in threads:
         thread.join(20)
@@ -265,8 +265,7 @@ def test_counters_tell_failures_slowness_and_what_is_in_flight(world: World) -> 
         client.ask(x_take_s="0.4")
         thread = threading.Thread(target=hanging.ask, kwargs={"x_take_s": "1"})
         thread.start()
-        assert wait_until(lambda: world.edge.active(OLD) == 1, 10)
-        assert world.edge.look().releases[OLD].active == 1
+        assert wait_until(lambda: world.edge.look().releases[OLD].active == 1, 10)
         thread.join(20)
         assert wait_until(lambda: world.edge.look().releases[OLD].timed == 27, 5)
         counters = world.edge.look().releases[OLD]

@@ -237,6 +237,19 @@ def test_a_killed_origin_fails_no_document_and_comes_back(world: World) -> None:
     assert by(world.get("/")) == short(NEW.digest)
 
 
+def test_pages_of_a_pinned_release_stand_in_for_a_dead_origin_of_the_baseline(world: World) -> None:
+    world.edge.shift([world.new, world.old], Split(NEW.digest))
+    record = world.runtime.processes.alive(runtime.origin_name(NEW.digest))
+    assert record
+    psutil.Process(record.pid).kill()
+    assert wait_until(lambda: not world.runtime.processes.alive(record.name), 5)
+    assert {(world.get("/").status_code, by(world.get("/"))) for _ in range(10)} == {(200, short(OLD.digest))}
+    assert by(world.get("/livez")) == short(NEW.digest)
+    world.new = world.runtime.start(NEW)
+    world.edge.shift([world.new, world.old], Split(NEW.digest))
+    assert by(world.get("/")) == short(NEW.digest)
+
+
 def test_an_origin_stops_with_its_release(world: World) -> None:
     record = world.runtime.processes.alive(runtime.origin_name(NEW.digest))
     assert record

@@ -97,7 +97,7 @@ def test_a_retry_goes_to_the_other_priority() -> None:
 
 
 def test_a_canary_falls_back_to_the_baseline_and_the_baseline_to_nobody() -> None:
-    files = traffic.all_endpoints(BACKENDS, BACKENDS[1], "v1")
+    files = traffic.all_endpoints(BACKENDS, Split(BACKENDS[1].digest), "v1")
     canary = files["eds-release-bbbbbbbbbbbb.json"]["resources"][0]
     baseline = files["eds-release-aaaaaaaaaaaa.json"]["resources"][0]
     assert [(group["priority"], ports(group)) for group in canary["endpoints"]] == [(0, [3, 4]), (1, [1, 2])]
@@ -209,10 +209,19 @@ def test_a_lane_without_an_spa_answers_for_itself() -> None:
 def test_an_spa_is_a_cluster_of_its_own_that_falls_back_to_the_baselines() -> None:
     names = [cluster["name"] for cluster in traffic.clusters(WITH_SPA, Path("/edge"), "v")["resources"]]
     assert names == ["release-bbbbbbbbbbbb", "release-aaaaaaaaaaaa", "release-cccccccccccc", "web-bbbbbbbbbbbb", "web-aaaaaaaaaaaa"]
-    files = traffic.all_endpoints(WITH_SPA, WITH_SPA[1], "v")
+    files = traffic.all_endpoints(WITH_SPA, Split(WITH_SPA[1].digest, WITH_SPA[0].digest), "v")
     assert set(files) == {f"eds-{name}.json" for name in names}
     assert [ports(group) for group in files["eds-web-bbbbbbbbbbbb.json"]["resources"][0]["endpoints"]] == [[13], [11]]
     assert [ports(group) for group in files["eds-web-aaaaaaaaaaaa.json"]["resources"][0]["endpoints"]] == [[11]]
+
+
+def test_behind_the_baselines_pages_stand_those_of_pinned_releases_and_never_the_canarys() -> None:
+    pinned = Backend(PINNED, (5,), (15,))
+    backends = [*WITH_SPA[:2], pinned]
+    files = traffic.all_endpoints(backends, Split(OLD, NEW, 10), "v")
+    assert [ports(group) for group in files["eds-web-aaaaaaaaaaaa.json"]["resources"][0]["endpoints"]] == [[11], [15]]
+    assert [ports(group) for group in files["eds-web-cccccccccccc.json"]["resources"][0]["endpoints"]] == [[15], [11]]
+    assert [ports(group) for group in files["eds-release-aaaaaaaaaaaa.json"]["resources"][0]["endpoints"]] == [[1, 2]]
 
 
 def test_the_listener_shares_its_port_with_nobody_and_counts_at_the_gates_edge() -> None:

@@ -89,14 +89,6 @@ class EnvoyEdge:
             raise TelemetryLost(f"The edge's counters can't be read: {problem}") from problem
         return telemetry.Look(time.monotonic(), telemetry.parse(answer, digests, self.policy.gate.slow_ms))
 
-    def active(self, digest: str) -> int:
-        """Requests sent to a release and not yet answered. Raises TelemetryLost."""
-        name = f"cluster.{traffic.cluster_name(digest)}.upstream_rq_active"
-        try:
-            return int(self.admin.stats(f"^{name}$".replace(".", r"\."))[name])
-        except (NoAnswer, KeyError) as problem:
-            raise TelemetryLost(f"The edge does not say what is in flight to {digest}: {problem}") from problem
-
     def address(self) -> str:
         record = self.processes.alive("envoy")
         if record is None:
@@ -182,10 +174,10 @@ class EnvoyEdge:
 def _resources(backends: Sequence[Backend], split: Split, folder: Path, version: str, switch: traffic.Switch) -> dict[str, Json]:
     """File name -> content, endpoints first. `backends` must hold those of the split."""
     by_digest = {backend.digest: backend for backend in backends}
-    baseline = by_digest[split.baseline]
+    assert split.baseline in by_digest, split
     assert split.canary is None or split.canary in by_digest, split
     return {
-        **traffic.all_endpoints(backends, baseline, version),
+        **traffic.all_endpoints(backends, split, version),
         "cds.json": traffic.clusters(backends, folder, version),
         "rds.json": traffic.routes(backends, split, version, switch),
     }

@@ -16,6 +16,7 @@ from release.commands.common import build_and_prune, open_environment, port_is_f
 from release.environment import Environment
 from release.home import short
 from release.narrate import tell
+from release.rollout import State
 from release.say import as_json as print_json
 from release.say import env_option, err, json_option, out
 from release.traffic import Split
@@ -105,20 +106,23 @@ def _say_down(env: str, as_json: bool) -> None:
 def status(env: str, as_json: bool) -> None:
     """What runs where. A rollout whose engine died is brought to a safe end first."""
     environment = open_environment(env, quiet=as_json)
-    if environment.folder.exists() and environment.dead_engine():
+    state = environment.state()
+    if environment.folder.exists() and environment.dead_engine(state):
         err.print("The engine of a rollout died; going back to a safe state.")
         with environment.locked("release status"):
-            environment.engine().recover()
+            engine = environment.engine()
+            engine.recover()
+            state = engine.state
     environment.bound_logs()
-    answer = _status(environment)
+    answer = _status(environment, state)
     if as_json:
         print_json(answer)
     else:
         _print_status(answer)
 
 
-def _status(environment: Environment) -> dict[str, Any]:
-    world, state = environment.world, environment.state()
+def _status(environment: Environment, state: State) -> dict[str, Any]:
+    world = environment.world
     split = world.edge.split() if environment.folder.exists() else None
     roles = dict.fromkeys(state.pinned, "pinned")
     if state.baseline:

@@ -143,8 +143,9 @@ def promote(env: str, reason: str, as_json: bool) -> None:
 
 
 def _ask(environment: Environment, request: HoldRequested | PromoteRequested, what: str, as_json: bool) -> None:
-    rollout = environment.state().rollout
-    if rollout is None or environment.dead_engine():
+    state = environment.state()
+    rollout = state.rollout
+    if rollout is None or environment.dead_engine(state):
         raise errors.NoRollout("No rollout is in progress.")
     environment.ledger.append(request)
     if as_json:
