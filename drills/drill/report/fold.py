@@ -52,6 +52,7 @@ def fold(drill: Drill, facts: Facts, context: Context) -> Report:
         "revision": context.revision,
         "built_anew": context.built_anew,
         "patch": scenario.release.patch,
+        "policy": scenario.policy or "pipeline/policy.yaml",
         "seed": scenario.load.seed,
         "load": scenario.load.model_dump(),
         "times": facts.times.as_dict(),
