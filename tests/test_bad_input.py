@@ -69,7 +69,7 @@ def test_a_taken_port_is_named(new_store: Any) -> None:
         ("block_s:", "blok_s:", "gate.blok_s: no such field"),
         ("weight_pct: 10,", "weight_pct: 1,", "weights must grow"),
         ("hold_max_s: 900", "hold_max_s: 1", "must be longer than bake_s"),
-        ("capital: 0.75", "capital: 0.5", "must sum to 1"),
+        ("capital: 0.6 ", "capital: 0.5 ", "must sum to 1"),
         ("steps:", "steps: [", "not YAML"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from datetime import date
 from pathlib import Path
 
@@ -71,13 +72,16 @@ def test_what_is_missing_is_named(text: str, told: str) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The four files, apart from those of the repository: the newer document has lost an address."""
+    """The four files, in a repository of their own: the newer document has lost an address."""
     for name in ("OPENAPI", "RELEASED", "COMMIT", "ALLOWED"):
         path = tmp_path / getattr(files, name).name
         path.write_bytes(getattr(files, name).read_bytes())
         monkeypatch.setattr(files, name, path)
     files.ALLOWED.write_text(files.without_entries(files.ALLOWED.read_text(encoding="utf-8")), encoding="utf-8")
     files.COMMIT.write_text("of the release before")
+    monkeypatch.setattr(files, "HERE", tmp_path)
+    for words in (["init", "-q"], ["-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "-q", "--allow-empty", "-m", "one"]):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True, timeout=30)
     document = json.loads(files.OPENAPI.read_bytes())
     files.RELEASED.write_bytes(files.OPENAPI.read_bytes())
     del document["paths"]["/version"]

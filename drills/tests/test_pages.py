@@ -166,7 +166,7 @@ def test_a_call_that_fails_is_one_failure_and_not_two(shop_with, visit):
 
 def test_processes_come_and_go_without_a_lost_shopper(shop_with, visit):
     shoppers = 2 * SHOPPERS_MAX
-    responses, totals = visit(shop_with(), shoppers)
+    responses, totals = visit(shop_with(), shoppers, rate_per_s=15)
     assert ops(responses)["order", 200] == shoppers
     assert totals.kept_up
 

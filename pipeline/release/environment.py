@@ -169,9 +169,10 @@ class Environment:
                 answered = self._answered()
                 if time.monotonic() > (bound_s if answered else end_s):
                     other = holder(self.lock_path)
-                    if other is None:
+                    if other:
+                        evict(other, ANSWER_S)
+                    elif time.monotonic() > bound_s + ANSWER_S:  # else it has just gone
                         raise
-                    evict(other, ANSWER_S)
             time.sleep(0.02)
 
     def _ask(self, reason: str) -> None:

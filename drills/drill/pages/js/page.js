@@ -93,9 +93,13 @@ export class Page {
   }
 
   async compile(address) {
-    if (!kept.has(address)) kept.set(address, { text: await this.source(address) });
+    if (!kept.has(address)) kept.set(address, { text: this.source(address) });
     const source = kept.get(address);
-    const module = new vm.SourceTextModule(source.text, {
+    const text = await source.text.catch((problem) => {
+      kept.delete(address);
+      throw problem;
+    });
+    const module = new vm.SourceTextModule(text, {
       identifier: address,
       context: this.context,
       cachedData: source.compiled,
