@@ -47,12 +47,16 @@ class Browser:
         await process.stdout.readline()  # it is ready, or it has ended and its journeys say so
         return cls(process)
 
+    @property
+    def full(self) -> bool:
+        return self.taken >= SHOPPERS_MAX
+
     def take(self, number: int, shopper: Shopper) -> asyncio.Future[list[Response]]:
         self.taken += 1
         self.waiting[number] = asyncio.get_running_loop().create_future()
         assert self.process.stdin
         self.process.stdin.write(json.dumps({"id": number, **asdict(shopper)}).encode() + b"\n")
-        if self.taken == SHOPPERS_MAX:
+        if self.full:
             self.process.stdin.close()  # it ends with its last shopper
         return self.waiting[number]
 
@@ -73,13 +77,15 @@ class Browsers:
     def __init__(self, address: str, modules: Path) -> None:
         self._address, self._modules = address, modules
         self._numbers = count()
-        self._at_work: list[Browser] = []
+        self._at_work: list[asyncio.Task[Browser]] = []
         self._next: asyncio.Task[Browser]
         self._listening: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        self._at_work = [await self._start() for _ in range(2)]
-        self._at_work[0].taken = SHOPPERS_MAX // 2  # so that they do not both go at the same time
+        """Returns when they are ready."""
+        self._at_work = [asyncio.create_task(self._start()) for _ in range(2)]
+        first, _ = await asyncio.gather(*self._at_work)
+        first.taken = SHOPPERS_MAX // 2  # so that they do not both go at the same time
         self._next = asyncio.create_task(self._start())
 
     async def _start(self) -> Browser:
@@ -93,17 +99,17 @@ class Browsers:
         """All responses of one journey. Raises EOFError when the process died under it."""
         number = next(self._numbers)
         at = number % len(self._at_work)
-        browser = self._at_work[at]
+        browser = await self._at_work[at]
+        while browser.full:  # others came while we waited
+            browser = await self._at_work[at]
         answer = browser.take(number, shopper)
-        if browser.taken == SHOPPERS_MAX:
-            self._at_work[at] = await self._next
-            self._next = asyncio.create_task(self._start())
+        if browser.full:
+            self._at_work[at], self._next = self._next, asyncio.create_task(self._start())
         return await answer
 
     async def stop(self) -> None:
         """Ends them all; a journey under way goes on to its own end, until we kill it by going."""
-        browsers = [*self._at_work, await self._next]
-        for browser in browsers:
+        for browser in await asyncio.gather(*self._at_work, self._next):
             if browser.process.returncode is None:
                 browser.process.kill()
         await asyncio.gather(*self._listening, return_exceptions=True)
