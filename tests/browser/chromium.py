@@ -32,7 +32,7 @@ for (const part of parts) pipeline(createReadStream(`${from}/${part}.br`), zlib.
 # Its own knows the folders of the cloud service that it is made for; without any font a page has no text.
 FONTS = """<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
-<fontconfig><dir prefix="relative">fonts</dir><cachedir prefix="relative">fonts-cache</cachedir></fontconfig>
+<fontconfig><dir prefix="relative">fonts</dir><cachedir prefix="xdg">fonts</cachedir></fontconfig>
 """
 
 
@@ -68,7 +68,10 @@ def _brought(home: Home) -> Chromium:
                 make(folder, lambda new: _bring(new, home))
     except SlipwayError as problem:
         raise NoBrowser(f"No browser: none of {', '.join(NAMES)} is here, and npm did not bring one: {problem.what}") from problem
-    return Chromium(folder / "chromium", {"LD_LIBRARY_PATH": str(folder / "lib"), "FONTCONFIG_FILE": str(folder / "fonts.conf")})
+    return Chromium(
+        folder / "chromium",
+        {"LD_LIBRARY_PATH": str(folder / "lib"), "FONTCONFIG_FILE": str(folder / "fonts.conf"), "XDG_CACHE_HOME": str(folder / "cache")},
+    )
 
 
 def _bring(new: Path, home: Home) -> None:
