@@ -11,7 +11,7 @@ import pytest
 from drill import batch
 from drill.report import render
 from drill.report.marks import marks
-from drill.report.words import seconds
+from drill.report.words import INDICATORS, evidence, seconds
 from release import events as e
 from release.errors import UsageError
 
@@ -122,6 +122,13 @@ def test_an_invalid_drill_says_that_it_proves_nothing(bad_story):
     text = render.render(bad_story.report(), "report.md")
     assert text.startswith("# Invalid")
     assert "proves nothing, because this did not hold: the fault shows to users" in text
+
+
+def test_the_evidence_names_each_indicator_that_the_ledger_has(bad_story):
+    report = bad_story.report()
+    assert [line.split(":")[0] for line in evidence(report)[1:]] == list(INDICATORS.values())
+    del report["gate"]["samples"]["client"]  # a ledger of before this indicator
+    assert [line.split(":")[0] for line in evidence(report)[1:]] == list(INDICATORS.values())[:2]
 
 
 def test_a_report_of_another_version_is_said(bad_story, tmp_path):

@@ -100,6 +100,8 @@ def evidence(report: dict[str, Any]) -> list[str]:
         f"A healthy release ever reaches that in at most {1 / gate['fail_at']:.0%} of rollouts, however often the gate looks."
     ]
     for indicator, name in INDICATORS.items():
+        if indicator not in gate["samples"]:
+            continue  # a ledger of before this indicator
         canary, baseline = gate["samples"][indicator]["canary"], gate["samples"][indicator]["baseline"]
         lines.append(f"{name}: canary {_share(canary)}; baseline, in the same windows, {_share(baseline)}.")
     return lines
