@@ -14,10 +14,10 @@ HAS_WEB := $(wildcard web/package-lock.json)
 NPM := { [ -w "$$HOME" ] || export npm_config_cache="$(CURDIR)/var/npm"; } && PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix web --loglevel error
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev web-check web-unit drill drills report figures up down ship rollback status test unit web long check contract format locks cosign screenshot
+.PHONY: help setup setup-dev web-check web-unit drill drills report figures up down ship rollback status test unit web long check contract format locks cosign screenshot test-containers image edge-config
 
 help: ## this page
-	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
 ##@ Drills
 drill: setup ## ship a bad release under traffic, watch it come back [S=scenario or path] [RUNS=n]
@@ -58,7 +58,7 @@ test: unit $(HAS_WEB:web/package-lock.json=web-unit) ## unit tests first, then t
 	@$(PYTEST) -m "alone and not long"
 
 unit: setup-dev ## the first gate: seconds
-	@$(PYTEST) -m "not real and not thorough and not long and not cosign" -n 2
+	@$(PYTEST) -m "not real and not thorough and not long and not cosign and not containers" -n 2
 
 long: setup-dev ## tests that take minutes: thousands of imagined rollouts
 	@$(PYTEST) -m long -n 2
@@ -74,6 +74,15 @@ web-unit: web/node_modules/.stamp
 
 check: setup-dev $(HAS_WEB:web/package-lock.json=web-check) ## lint, format, types, levels of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy api/app api/contract pipeline/release drills/drill requirements/setup.py && $(BIN)/lint-imports
+
+test-containers: setup-dev ## the images and docker-compose.yml, on a Docker engine
+	@$(PYTEST) -m containers
+
+image: ## this tree as an image, reproducibly: the digest that it prints is the same everywhere (needs Docker)
+	@SOURCE_DATE_EPOCH="$$(git log -1 --format=%ct)" docker buildx build --provenance=false --build-arg REVISION="$$(git rev-parse HEAD)" --metadata-file var/image.json --output type=oci,dest=var/image.tar,rewrite-timestamp=true --quiet .
+
+edge-config: setup-dev ## renew containers/edge/*.json, with which docker-compose.yml starts
+	@$(BIN)/python -m release.compose
 
 screenshot: setup-dev web/node_modules/.stamp ## renew the pictures in README
 	@SLIPWAY_PICTURES="$(CURDIR)/docs" $(PYTEST) tests/browser/test_store.py -k picture

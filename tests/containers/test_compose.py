@@ -1,0 +1,83 @@
+"""`docker compose up`: a store that works, behind one port, with nothing more rights than it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from containers.conftest import ROOT, Project, run
+from release import policy
+from release.adapters.smoke import HttpSmoke
+from release.artifact import Release
+from release.compose import TREE
+
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
+OURS = ("api-baseline", "web-blue")
+
+
+def test_the_whole_journey_of_the_smoke(address: str) -> None:
+    smoke = HttpSmoke(policy.read(ROOT / "pipeline" / "policy.yaml"))
+    steps = smoke.check(address, Release(TREE, "tree", ("0001",), spa=True))
+    assert {"order", "order_again", "page", "asset"} <= set(steps)
+
+
+@pytest.mark.parametrize("service", [*OURS, "edge", "migrate"])
+def test_each_has_a_read_only_root_no_capabilities_and_bounds(project: Project, address: str, service: str) -> None:
+    host = project.container(service)["HostConfig"]
+    assert host["ReadonlyRootfs"]
+    assert host["CapDrop"] == ["ALL"]
+    assert host["SecurityOpt"] == ["no-new-privileges:true"]
+    assert host["Memory"] > 0
+    assert host["NanoCpus"] > 0
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_what_runs_in_it_can_write_nothing_and_is_nobody(project: Project, address: str, service: str) -> None:
+    tried = "id -u; touch /release/x 2>/dev/null || echo refused; grep -E '^(CapEff|NoNewPrivs):' /proc/self/status"
+    said = project.compose("exec", "--no-TTY", service, "sh", "-c", tried).split()
+    assert said == ["65534", "refused", "CapEff:", "0000000000000000", "NoNewPrivs:", "1"]
+
+
+def test_the_password_is_in_no_environment_and_new_for_each_project(project: Project, address: str) -> None:
+    password = project.compose("exec", "--no-TTY", "postgres", "cat", "/run/secrets/database_password").strip()
+    assert len(password) == 32
+    for service in ("postgres", "migrate", *OURS):
+        assert password not in str(project.container(service)["Config"])
+
+
+def test_only_the_edge_is_published_and_only_on_loopback(project: Project, address: str) -> None:
+    ports = {service: project.container(service)["HostConfig"]["PortBindings"] for service in ("postgres", *OURS, "edge")}
+    assert {service for service, bindings in ports.items() if bindings} == {"edge"}
+    assert {binding["HostIp"] for binding in ports["edge"]["8080/tcp"]} == {"127.0.0.1"}
+
+
+def test_two_projects_live_side_by_side(new_project: Callable[[], Project], address: str) -> None:
+    other = new_project()
+    elsewhere = other.up()
+    assert elsewhere != address
+    body = {"country": "DE", "lines": [{"product_id": 1, "quantity": 1}]}
+    order = httpx.post(f"{address}/api/orders", json=body, headers={"idempotency-key": "one", "x-client-id": "me"}, trust_env=False).json()
+    for store, status in ((address, 200), (elsewhere, 404)):
+        answer = httpx.get(f"{store}/api/orders/{order['id']}", headers={"x-client-id": "me"}, trust_env=False)
+        assert answer.status_code == status
+    other.down()
+    assert httpx.get(f"{address}/readyz", trust_env=False).status_code == 200
+
+
+def test_a_restart_keeps_orders_and_password(project: Project, address: str) -> None:
+    body = {"country": "DE", "lines": [{"product_id": 2, "quantity": 1}]}
+    order = httpx.post(f"{address}/api/orders", json=body, headers={"idempotency-key": "two", "x-client-id": "me"}, trust_env=False).json()
+    project.compose("down")
+    again = project.up()
+    found = httpx.get(f"{again}/api/orders/{order['id']}", headers={"x-client-id": "me"}, trust_env=False)
+    assert found.json()["id"] == order["id"]
+
+
+def test_the_file_is_the_only_one_and_says_what_compose_understands() -> None:
+    assert [path.name for path in ROOT.glob("*compose*.y*ml")] == ["docker-compose.yml"]
+    assert not list(Path(ROOT / "containers").rglob("*compose*.y*ml"))
+    services = run("docker", "compose", "--profile", "canary", "config", "--services").split()
+    assert {"postgres", "api-baseline", "api-canary", "web-blue", "web-green", "edge"} <= set(services)
