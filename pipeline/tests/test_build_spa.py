@@ -127,7 +127,8 @@ def test_the_same_sources_give_the_same_digest_in_another_folder(
 def test_without_a_change_nothing_is_built_again(tree: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor does another file of the release, or a test of the SPA, count as a change."""
     ran: list[object] = []
-    monkeypatch.setattr(spa, "npm", lambda *words: ran.append(words))
+    for name in ("npm", "install"):
+        monkeypatch.setattr(spa, name, lambda *words: ran.append(words))
     (tree.root / "api/app/main.py").write_text("app = None\n")
     (tree.root / "web/src/new.test.ts").write_text("it('fails');\n")
     before = shipped(tree, OciArtifacts(tree).list()[0])

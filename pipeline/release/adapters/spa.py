@@ -14,13 +14,13 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from release.adapters.files import alone, make
-from release.adapters.node import LIMIT_S, node_version, npm
+from release.adapters.files import make_once
+from release.adapters.node import DECIDE_MODULES, LIMIT_S, install, node_version, npm
 from release.artifact import NPM_LOCK, PAGE, SPA, WEB, File
 from release.errors import BuildFailed
 from release.home import Home
 
-DECIDE_MODULES = (NPM_LOCK, f"{WEB}/package.json", f"{WEB}/.npmrc")
+DECIDING = tuple(f"{WEB}/{name}" for name in DECIDE_MODULES)
 BUILDS_KEPT, MODULES_KEPT = 20, 2  # most recently used
 
 
@@ -39,32 +39,21 @@ def with_spa(files: tuple[File, ...], home: Home) -> tuple[File, ...]:
 
 
 def _built(sources: tuple[File, ...], home: Home) -> Path:
-    target = home.var / "web" / _key(sources)
-    if not target.is_dir():
-        with alone(target, LIMIT_S):
-            if not target.is_dir():
-                modules = _modules(sources, home)
-                make(target, lambda new: _build(sources, modules, new, home))
+    target = make_once(home.var / "web" / _key(sources), LIMIT_S, lambda new: _build(sources, _modules(sources, home), new, home))
     _used(target, home.var / "web", "[0-9a-f]*", BUILDS_KEPT)
     return target
 
 
 def _modules(sources: tuple[File, ...], home: Home) -> Path:
-    deciding = tuple(file for file in sources if file.path in DECIDE_MODULES)
-    target = home.var / "web" / f"modules-{_key(deciding)}"
-    if not target.is_dir():
-        with alone(target, LIMIT_S):
-            if not target.is_dir():
-                make(target, lambda new: _install(deciding, new, home))
+    deciding = tuple(file for file in sources if file.path in DECIDING)
+    target = make_once(home.var / "web" / f"modules-{_key(deciding)}", LIMIT_S, lambda new: _install(deciding, new, home))
     _used(target, home.var / "web", "modules-*", MODULES_KEPT)
     return target
 
 
 def _install(deciding: Iterable[File], new: Path, home: Home) -> None:
-    """Exactly what the lock names, each by its hash; no package runs code of its own here."""
     _write(deciding, new)
-    words = ("ci", "--include=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
-    npm(words, new, home, "Is an npm registry reachable? npm's own settings apply.")
+    install(new, new, home)
 
 
 def _build(sources: Iterable[File], modules: Path, new: Path, home: Home) -> None:
