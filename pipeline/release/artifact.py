@@ -24,6 +24,7 @@ CONFIG_TYPE = "application/vnd.slipway.release.config.v1+json"
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+IMAGE_CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"  # what makes a manifest that of a container image
 EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 EMPTY = b"{}"  # OCI's word for "this manifest needs no configuration"
 
@@ -60,6 +61,7 @@ class Kind(Enum):
     """What is attested about a release. The value is the word for people."""
 
     SIGNATURE = "signature"
+    IMAGE_SIGNATURE = "signature of the image"
     SBOM = "SBOM"
     PROVENANCE = "provenance"
 
@@ -76,7 +78,13 @@ class Kind(Enum):
         return {"dev.sigstore.bundle.content": "dsse-envelope", "dev.sigstore.bundle.predicateType": self.predicate_type}
 
 
-PREDICATE_TYPES = {Kind.SBOM: "https://cyclonedx.org/bom", Kind.PROVENANCE: "https://slsa.dev/provenance/v1"}
+PREDICATE_TYPES = {
+    Kind.IMAGE_SIGNATURE: "https://sigstore.dev/cosign/sign/v1",  # cosign 3 looks for this one beside an image
+    Kind.SBOM: "https://cyclonedx.org/bom",
+    Kind.PROVENANCE: "https://slsa.dev/provenance/v1",
+}
+OF_FILES = (Kind.SIGNATURE, Kind.SBOM, Kind.PROVENANCE)
+OF_IMAGE = (Kind.IMAGE_SIGNATURE, Kind.SBOM, Kind.PROVENANCE)
 
 
 class Document(BaseModel):
@@ -99,11 +107,16 @@ class Descriptor(Document):
 class Manifest(Document):
     schema_version: Literal[2] = 2
     media_type: Literal["application/vnd.oci.image.manifest.v1+json"] = "application/vnd.oci.image.manifest.v1+json"
-    artifact_type: str
+    artifact_type: str | None = None
     config: Descriptor
     layers: tuple[Descriptor, ...]
     subject: Descriptor | None = None
     annotations: Mapping[str, str] | None = None
+
+    @property
+    def type(self) -> str:
+        """What it is a manifest of; an image says so by its configuration alone."""
+        return self.artifact_type or self.config.media_type
 
 
 class Index(Document):
@@ -124,6 +137,29 @@ class Config(Document):
     revision: str = Field(min_length=1)
     runs_on: tuple[str, ...] = Field(min_length=1)
     spa: Literal[True] | None = None
+
+
+class ImageSettings(Document):
+    model_config = ConfigDict(extra="ignore", alias_generator=None)
+
+    labels: Mapping[str, str] = Field(default={}, alias="Labels")
+
+
+class ImageConfig(Document):
+    """The part of an image's configuration that the engine reads: its labels say what `Config` says of other artifacts."""
+
+    model_config = ConfigDict(extra="ignore", alias_generator=None)
+
+    config: ImageSettings
+
+    def as_config(self, name: str) -> Config:
+        """Raises Tampered."""
+        labels = self.config.labels
+        fields = {"revision": labels.get(REVISION_LABEL, ""), "runs_on": labels.get(RUNS_ON_LABEL, "").split(), "spa": True}
+        return decode(json.dumps(fields).encode(), Config, name)
+
+
+REVISION_LABEL, RUNS_ON_LABEL = "org.opencontainers.image.revision", "slipway.runs-on"
 
 
 class SchemaWindow(Document):
@@ -223,7 +259,7 @@ def referrer(subject: bytes, kind: Kind, bundle: bytes) -> Manifest:
 
 def check_manifest(found: Manifest, name: str, artifact_type: str, config_type: str, layer_type: str) -> None:
     """Raises Tampered unless a manifest has exactly these types and exactly one layer."""
-    types = (found.artifact_type, found.config.media_type, *(layer.media_type for layer in found.layers))
+    types = (found.type, found.config.media_type, *(layer.media_type for layer in found.layers))
     if types != (artifact_type, config_type, layer_type):
         raise Tampered(f"{name} has the media types {', '.join(types)}; expected are {artifact_type}, {config_type}, {layer_type}.")
 

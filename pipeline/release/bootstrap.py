@@ -8,7 +8,7 @@ from release.telemetry import bucket_edges_ms
 from release.traffic import ROUTES, TYPE, Json, watched
 
 
-def bootstrap(folder: Path, admin_socket: Path, port: int, access_log: Path, slow_ms: int) -> Json:
+def bootstrap(folder: Path, admin_socket: Path, listens: tuple[str, int], access_log: Path, slow_ms: int) -> Json:
     """All that stays while Envoy runs. `folder` holds cds.json and rds.json; port 0 lets the kernel choose.
 
     Histograms are brought up to date each 0.25 s, so that the gate never judges by old ones.
@@ -21,15 +21,15 @@ def bootstrap(folder: Path, admin_socket: Path, port: int, access_log: Path, slo
             "histogram_bucket_settings": [{"match": {"suffix": "upstream_rq_time"}, "buckets": list(bucket_edges_ms(slow_ms))}]
         },
         "dynamic_resources": {"cds_config": watched(folder / "cds.json")},
-        "static_resources": {"listeners": [_listener(folder, port, access_log)]},
+        "static_resources": {"listeners": [_listener(folder, listens, access_log)]},
     }
 
 
-def _listener(folder: Path, port: int, access_log: Path) -> Json:
+def _listener(folder: Path, listens: tuple[str, int], access_log: Path) -> Json:
     """`enable_reuse_port` is off: with it a second Envoy on a taken port would silently get half of the connections."""
     return {
         "name": "edge",
-        "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
+        "address": {"socket_address": {"address": listens[0], "port_value": listens[1]}},
         "enable_reuse_port": False,
         "filter_chains": [{"filters": [{"name": "http", "typed_config": _http(folder, access_log)}]}],
     }

@@ -10,34 +10,27 @@ from release import bootstrap, policy, traffic
 from release.traffic import Backend, Json, Split
 
 TREE = "sha256:" + "0" * 64  # an image that was built here and not released has no digest that it could know
-PORT, FOLDER = 8000, Path("/edge")
-HOSTS = {traffic.cluster_name(TREE): "api-baseline", traffic.web_cluster_name(TREE): "web-blue"}
+FOLDER, ADMIN, LOG = Path("/edge"), Path("/tmp/admin.sock"), Path("/dev/stdout")  # noqa: S108 - of its container
+LISTENS = ("0.0.0.0", 8080)  # noqa: S104 - only the edge's port is published, on loopback
 
 
 def edge(slow_ms: int) -> Mapping[str, Json]:
     """File name -> content, of the folder that Envoy's container sees as /edge."""
-    backends, split = [Backend(TREE, (PORT,), (PORT,))], Split(TREE)
-    start = bootstrap.bootstrap(FOLDER, Path("/tmp/admin.sock"), 8080, Path("/dev/stdout"), slow_ms)  # noqa: S108 - of its container
-    [listener] = start["static_resources"]["listeners"]
-    listener["address"]["socket_address"]["address"] = "0.0.0.0"  # noqa: S104 - only the edge's port is published, on loopback
+    backends, split = [Backend(TREE, ("api-baseline:8000",), ("web-blue:8000",))], Split(TREE)
     clusters = traffic.clusters(backends, FOLDER, "tree")
+    endpoints = traffic.all_endpoints(backends, split, "tree")
     return {
-        "bootstrap.json": start,
-        "cds.json": {**clusters, "resources": [_by_name(cluster) for cluster in clusters["resources"]]},
+        "bootstrap.json": bootstrap.bootstrap(FOLDER, ADMIN, LISTENS, LOG, slow_ms),
+        "cds.json": {**clusters, "resources": [_by_name(cluster, endpoints) for cluster in clusters["resources"]]},
         "rds.json": traffic.routes(backends, split, "tree"),
     }
 
 
-def _by_name(cluster: Json) -> Json:
+def _by_name(cluster: Json, endpoints: Mapping[str, Json]) -> Json:
     """Containers have names and no fixed addresses, so Envoy asks for them instead of reading endpoints from a file."""
-    name = cluster["name"]
-    endpoint = {"endpoint": {"address": {"socket_address": {"address": HOSTS[name], "port_value": PORT}}}}
+    [assignment] = endpoints[traffic.endpoints_file(cluster["name"])]["resources"]
     rest = {key: value for key, value in cluster.items() if key != "eds_cluster_config"}
-    return {
-        **rest,
-        "type": "STRICT_DNS",
-        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
-    }
+    return {**rest, "type": "STRICT_DNS", "load_assignment": {key: value for key, value in assignment.items() if key != "@type"}}
 
 
 def main() -> None:

@@ -46,6 +46,11 @@ class Home:
         return self.var / "oci"
 
     @property
+    def images(self) -> Path:
+        """OCI image layout of the images that were built here, with what is attested about them."""
+        return self.var / "images"
+
+    @property
     def keys(self) -> Path:
         return self.var / "keys"
 

@@ -1,12 +1,12 @@
 """A split of traffic as Envoy's configuration, and read back.
 
-Three kinds of resources, each in a file of its own: CDS (one cluster per release), EDS (the ports of one release), RDS (who
+Three kinds of resources, each in a file of its own: CDS (one cluster per release), EDS (the addresses of one release), RDS (who
 answers whom). Names and fields are those of Envoy's v3 API.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -38,11 +38,23 @@ Switch = Literal["weighted", "at_once"]
 
 @dataclass(frozen=True)
 class Backend:
-    """A release that runs: one port on loopback per instance, and that of its SPA's origin."""
+    """A release that runs: where each instance listens, as `host:port`, and its SPA's origin."""
 
     digest: str
-    ports: tuple[int, ...]
-    web_ports: tuple[int, ...] = ()
+    instances: tuple[str, ...]
+    origins: tuple[str, ...] = ()
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        return tuple(port_of(address) for address in self.instances)
+
+
+def loopback(ports: Iterable[int]) -> tuple[str, ...]:
+    return tuple(f"127.0.0.1:{port}" for port in ports)
+
+
+def port_of(address: str) -> int:
+    return int(address.rpartition(":")[2])
 
 
 @dataclass(frozen=True)
@@ -65,7 +77,7 @@ def web_cluster_name(digest: str) -> str:
 def clusters(backends: Sequence[Backend], folder: Path, version: str) -> Json:
     """CDS: one cluster per release, and one for its SPA. The gate counts the first alone."""
     names = [cluster_name(backend.digest) for backend in backends]
-    names += [web_cluster_name(backend.digest) for backend in backends if backend.web_ports]
+    names += [web_cluster_name(backend.digest) for backend in backends if backend.origins]
     return {"version_info": version, "resources": [_cluster(name, folder) for name in names]}
 
 
@@ -95,23 +107,24 @@ def endpoints_file(cluster: str) -> str:
 
 
 def all_endpoints(backends: Sequence[Backend], split: Split, version: str) -> dict[str, Json]:
-    """EDS: file name -> a release's own ports; behind them the baseline's, for requests that it could not answer because it died.
+    """EDS: file name -> a release's own instances; behind them the baseline's, for requests that it could not answer because it died.
 
     Where the baseline's own origin died, those of the pinned releases serve their pages: an older page works with this API, none does not.
     """
     baseline = next(backend for backend in backends if backend.digest == split.baseline)
-    pinned_pages = tuple(port for one in backends if one.digest not in (split.baseline, split.canary) for port in one.web_ports)
-    made = {cluster_name(backend.digest): _endpoints(cluster_name(backend.digest), backend.ports, baseline.ports) for backend in backends}
+    pinned_pages = tuple(address for one in backends if one.digest not in (split.baseline, split.canary) for address in one.origins)
+    names = {cluster_name(backend.digest): backend for backend in backends}
+    made = {name: _endpoints(name, backend.instances, baseline.instances) for name, backend in names.items()}
     for backend in backends:
-        if backend.web_ports:
+        if backend.origins:
             name = web_cluster_name(backend.digest)
-            made[name] = _endpoints(name, backend.web_ports, pinned_pages if backend is baseline else baseline.web_ports)
+            made[name] = _endpoints(name, backend.origins, pinned_pages if backend is baseline else baseline.origins)
     return {endpoints_file(name): {"version_info": version, "resources": [assignment]} for name, assignment in made.items()}
 
 
-def _endpoints(cluster: str, own: tuple[int, ...], fallback: tuple[int, ...]) -> Json:
+def _endpoints(cluster: str, own: tuple[str, ...], fallback: tuple[str, ...]) -> Json:
     groups = [own, fallback] if fallback and fallback != own else [own]
-    localities = [{"priority": priority, "lb_endpoints": [_endpoint(port) for port in ports]} for priority, ports in enumerate(groups)]
+    localities = [{"priority": priority, "lb_endpoints": [_endpoint(one) for one in group]} for priority, group in enumerate(groups)]
     return {
         "@type": f"{TYPE}.config.endpoint.v3.ClusterLoadAssignment",
         "cluster_name": cluster,
@@ -119,8 +132,9 @@ def _endpoints(cluster: str, own: tuple[int, ...], fallback: tuple[int, ...]) ->
     }
 
 
-def _endpoint(port: int) -> Json:
-    return {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": port}}}}
+def _endpoint(address: str) -> Json:
+    host, _, port = address.rpartition(":")
+    return {"endpoint": {"address": {"socket_address": {"address": host, "port_value": int(port)}}}}
 
 
 def routes(backends: Sequence[Backend], split: Split, version: str, switch: Switch = "weighted") -> Json:
@@ -141,7 +155,7 @@ def routes(backends: Sequence[Backend], split: Split, version: str, switch: Swit
 
 
 def _page_cluster(backend: Backend) -> str:
-    return web_cluster_name(backend.digest) if backend.web_ports else cluster_name(backend.digest)
+    return web_cluster_name(backend.digest) if backend.origins else cluster_name(backend.digest)
 
 
 def _pins(backend: Backend) -> list[Json]:

@@ -159,7 +159,7 @@ def test_a_dead_instance_is_replaced_and_its_twin_left_alone(world: World, relea
     dead = world.processes.alive(runtime.instance_name(release.digest, 0))
     assert dead
     psutil.Process(dead.pid).kill()
-    assert wait_until(lambda: world.runtime.alive(release.digest) == Backend(release.digest, before.ports[1:]), 5)
+    assert wait_until(lambda: world.runtime.alive(release.digest) == Backend(release.digest, before.instances[1:]), 5)
     assert release.digest in world.runtime.running()
     [twin] = world.pids(release)
     after = world.runtime.start(release)
@@ -174,7 +174,7 @@ def test_an_instance_that_nobody_waited_for_is_not_alive(world: World, release: 
     record = world.processes.alive(runtime.instance_name(release.digest, 1))
     assert record
     world.processes.note(record, ready=False)
-    assert world.runtime.alive(release.digest) == Backend(release.digest, backend.ports[:1])
+    assert world.runtime.alive(release.digest) == Backend(release.digest, backend.instances[:1])
     pids = world.pids(release)
     world.runtime.start(release)
     assert world.runtime.alive(release.digest)

@@ -22,11 +22,11 @@ import pytest
 from release import policy, traffic
 from release.adapters.envoy import EnvoyEdge
 from release.adapters.logs import predecessor
-from release.adapters.processes import wait_until
+from release.adapters.processes import Processes, wait_until
 from release.errors import EdgeRefused, NotUp, PortTaken, TelemetryLost
 from release.home import Home
 from release.runtime import Program
-from release.traffic import Backend, Split
+from release.traffic import Backend, Split, loopback
 
 pytestmark = pytest.mark.real
 OLD, NEW, THIRD = ("sha256:" + digit * 64 for digit in "abc")
@@ -60,10 +60,10 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.home = Home(folder)
         self.edge = EnvoyEdge(self.home, "test", POLICY)
-        self.processes = self.edge.processes
+        self.processes = Processes(self.home.env("test"))
 
     def upstream(self, digest: str, instances: int = 1) -> Backend:
-        return Backend(digest, tuple(self._instance(digest, index) for index in range(instances)))
+        return Backend(digest, loopback(self._instance(digest, index) for index in range(instances)))
 
     def _instance(self, digest: str, index: int) -> int:
         listener = socket.create_server(("127.0.0.1", 0), backlog=512)  # listening from now on: no need to wait until it is up
@@ -276,7 +276,7 @@ def test_a_refused_configuration_leaves_the_old_one_serving_and_on_disk(world: W
     old, new = world.upstream(OLD), world.upstream(NEW)
     world.edge.ensure([old, new], Split(OLD, NEW, 10))
     before = world.edge.resources.texts()
-    impossible = Backend(NEW, (70_000,))  # no such port
+    impossible = Backend(NEW, loopback((70_000,)))  # no such port
     for _ in range(2):
         with pytest.raises(EdgeRefused, match="refused"):
             world.edge.shift([old, impossible], Split(OLD, NEW, 50))

@@ -20,7 +20,7 @@ from release.adapters.smoke import HttpSmoke
 from release.artifact import LOCK, Release
 from release.errors import NeverReady, SmokeFailed
 from release.home import Home, short
-from release.traffic import Backend, Split
+from release.traffic import Backend, Split, loopback
 
 pytestmark = pytest.mark.real
 CHECKOUT = Path(__file__).parents[2]
@@ -111,7 +111,7 @@ def test_smoke_opens_the_page_of_exactly_this_release(world: World) -> None:
 
 def test_smoke_refuses_a_release_that_lacks_its_page(world: World) -> None:
     """Its API alone would answer 404 for it."""
-    world.edge.shift([world.old, Backend(NEW.digest, world.new.ports)], Split(OLD.digest, NEW.digest, 0))
+    world.edge.shift([world.old, Backend(NEW.digest, world.new.instances)], Split(OLD.digest, NEW.digest, 0))
     with pytest.raises(SmokeFailed, match=r"`page`.*404"):
         world.smoke.check(world.address, NEW)
 
@@ -231,7 +231,7 @@ def test_a_killed_origin_fails_no_document_and_comes_back(world: World) -> None:
     world.shift(50)
     assert {world.get("/", cookie=f"client-id={number}").status_code for number in range(20)} == {200}
     world.new = world.runtime.start(NEW)
-    assert world.new.web_ports != found.web_ports
+    assert world.new.origins != found.origins
     assert world.runtime.processes.alive(runtime.instance_name(NEW.digest, 0)) == twin
     world.shift(100)
     assert by(world.get("/")) == short(NEW.digest)
@@ -253,7 +253,7 @@ def test_pages_of_a_pinned_release_stand_in_for_a_dead_origin_of_the_baseline(wo
 def test_an_origin_stops_with_its_release(world: World) -> None:
     record = world.runtime.processes.alive(runtime.origin_name(NEW.digest))
     assert record
-    assert record.ports == world.new.web_ports
+    assert loopback(record.ports) == world.new.origins
     world.edge.shift([world.old], Split(OLD.digest))
     world.runtime.stop(NEW.digest)
     assert not world.runtime.processes.get(record.name)

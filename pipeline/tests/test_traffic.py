@@ -11,10 +11,10 @@ import pytest
 from release import traffic
 from release.bootstrap import bootstrap
 from release.telemetry import bucket_edges_ms
-from release.traffic import Backend, Split
+from release.traffic import Backend, Split, loopback
 
 OLD, NEW, PINNED = ("sha256:" + digit * 64 for digit in "abc")
-BACKENDS = [Backend(NEW, (3, 4)), Backend(OLD, (1, 2)), Backend(PINNED, (5, 6))]
+BACKENDS = [Backend(NEW, loopback((3, 4))), Backend(OLD, loopback((1, 2))), Backend(PINNED, loopback((5, 6)))]
 
 
 def config(split: Split) -> dict[str, Any]:
@@ -147,7 +147,11 @@ def test_every_cluster_is_known_by_its_whole_digest() -> None:
     assert traffic.digests_of(config(Split(OLD, NEW, 10))) == {f"release-{digest[7:19]}": digest for digest in (OLD, NEW, PINNED)}
 
 
-WITH_SPA = [Backend(NEW, (3, 4), (13,)), Backend(OLD, (1, 2), (11,)), Backend(PINNED, (5, 6))]
+WITH_SPA = [
+    Backend(NEW, loopback((3, 4)), loopback((13,))),
+    Backend(OLD, loopback((1, 2)), loopback((11,))),
+    Backend(PINNED, loopback((5, 6))),
+]
 
 
 def spa_rules(split: Split, switch: traffic.Switch = "weighted") -> list[dict[str, Any]]:
@@ -216,7 +220,7 @@ def test_an_spa_is_a_cluster_of_its_own_that_falls_back_to_the_baselines() -> No
 
 
 def test_behind_the_baselines_pages_stand_those_of_pinned_releases_and_never_the_canarys() -> None:
-    pinned = Backend(PINNED, (5,), (15,))
+    pinned = Backend(PINNED, loopback((5,)), loopback((15,)))
     backends = [*WITH_SPA[:2], pinned]
     files = traffic.all_endpoints(backends, Split(OLD, NEW, 10), "v")
     assert [ports(group) for group in files["eds-web-aaaaaaaaaaaa.json"]["resources"][0]["endpoints"]] == [[11], [15]]
@@ -225,7 +229,7 @@ def test_behind_the_baselines_pages_stand_those_of_pinned_releases_and_never_the
 
 
 def test_the_listener_shares_its_port_with_nobody_and_counts_at_the_gates_edge() -> None:
-    document = bootstrap(Path("/edge"), Path("/sock/admin.sock"), 8080, Path("/logs/edge.log"), slow_ms=250)
+    document = bootstrap(Path("/edge"), Path("/sock/admin.sock"), ("127.0.0.1", 8080), Path("/logs/edge.log"), slow_ms=250)
     [listener] = document["static_resources"]["listeners"]
     assert listener["enable_reuse_port"] is False
     assert listener["address"] == {"socket_address": {"address": "127.0.0.1", "port_value": 8080}}

@@ -22,7 +22,7 @@ from release.home import Home, short
 from release.policy import Policy
 from release.ports import Artifacts
 from release.runtime import Program
-from release.traffic import Backend
+from release.traffic import Backend, loopback
 
 POLL_S = 0.03
 ANSWER_S = 3.0
@@ -71,7 +71,7 @@ class EmbeddedRuntime:
 
     def alive(self, digest: str) -> Backend | None:
         ports = tuple(record.ports[0] for record in map(self.processes.alive, self._instance_names(digest)) if record and record.ready)
-        return Backend(digest, ports, self._web_ports(digest)) if ports else None
+        return Backend(digest, loopback(ports), self._origins(digest)) if ports else None
 
     def stop(self, digest: str) -> None:
         self.processes.stop([record.name for record in self.processes.all() if record.digest == digest], self.policy.limits.stop_s)
@@ -152,11 +152,11 @@ class EmbeddedRuntime:
 
     def _backend(self, digest: str) -> Backend:
         ports = tuple(record.ports[0] for record in self._recorded(self._instance_names(digest)))
-        return Backend(digest, ports, self._web_ports(digest))
+        return Backend(digest, loopback(ports), self._origins(digest))
 
-    def _web_ports(self, digest: str) -> tuple[int, ...]:
+    def _origins(self, digest: str) -> tuple[str, ...]:
         """Also of an origin that has died: nobody answers there, so the edge turns to the baseline's. An empty one would say that there is no SPA."""
-        return tuple(record.ports[0] for record in self._recorded([runtime.origin_name(digest)]) if record.ready)
+        return loopback(record.ports[0] for record in self._recorded([runtime.origin_name(digest)]) if record.ready)
 
 
 def _end(text: str, lines: int = 15) -> str:

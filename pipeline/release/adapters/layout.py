@@ -26,7 +26,10 @@ UNFINISHED = ".new-"
 
 @dataclass(frozen=True)
 class Layout:
+    """`release_type`: which of the manifests are releases; the others are about them."""
+
     root: Path
+    release_type: str = MEDIA_TYPE
 
     def path(self, digest: str) -> Path:
         return self.root / "blobs" / "sha256" / digest.removeprefix("sha256:")
@@ -60,7 +63,7 @@ class Layout:
             raise Tampered(f"{path} can't be read: {problem.strerror}.") from problem
 
     def releases(self) -> tuple[Descriptor, ...]:
-        return tuple(item for item in self.index().manifests if item.artifact_type == MEDIA_TYPE)
+        return tuple(item for item in self.index().manifests if item.artifact_type == self.release_type)
 
     def oldest_first(self) -> tuple[str, ...]:
         """Digests of all releases by when they were last built. A lost manifest counts as old."""
@@ -94,14 +97,14 @@ class Layout:
                 return
         _replace(path, data)
 
-    def add(self, manifests: Iterable[Manifest], instead_of: Iterable[Manifest] = ()) -> None:
-        """List manifests, all of them at once. Their blobs are written before, and the caller holds the lock."""
+    def add(self, manifests: Iterable[Manifest | bytes], instead_of: Iterable[Manifest] = ()) -> None:
+        """List manifests, all of them at once; one that others wrote comes as its own bytes. Their blobs are written before, and the caller holds the lock."""
         gone = {digest_of(encode(manifest)) for manifest in instead_of}
         listed = {item.digest: item for item in self._index_or_salvage().manifests if item.digest not in gone}
         for manifest in manifests:
-            data = encode(manifest)
+            data = manifest if isinstance(manifest, bytes) else encode(manifest)
             self.write(data)
-            listed.setdefault(digest_of(data), descriptor(MANIFEST_TYPE, data, manifest.artifact_type))
+            listed.setdefault(digest_of(data), _listing(data))
         _replace(self.root / "index.json", encode(Index(manifests=tuple(listed.values()))))
 
     def replace_index(self, index: Index) -> None:
@@ -114,7 +117,7 @@ class Layout:
         return Index(manifests=tuple(item for item in index.manifests if self._is_about(item, digests)))
 
     def _is_about(self, item: Descriptor, digests: Set[str]) -> bool:
-        if item.artifact_type == MEDIA_TYPE:
+        if item.artifact_type == self.release_type:
             return item.digest in digests
         manifest = self._undamaged(item)
         return manifest is None or manifest.subject is None or manifest.subject.digest in digests
@@ -166,7 +169,7 @@ class Layout:
             with suppress(OSError, Tampered):
                 data = path.read_bytes() if path.stat().st_size < 1 << 20 else b""
                 if digest_of(data) == f"sha256:{path.name}":
-                    yield descriptor(MANIFEST_TYPE, data, decode(data, Manifest, path.name).artifact_type)
+                    yield _listing(data)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -182,6 +185,11 @@ class Layout:
                 time.sleep(LOCK_POLL_S)
             self._begin()
             yield
+
+
+def _listing(data: bytes) -> Descriptor:
+    """Raises Tampered for what is no manifest."""
+    return descriptor(MANIFEST_TYPE, data, decode(data, Manifest, "A manifest").type)
 
 
 def _try_lock(fileno: int) -> bool:

@@ -10,7 +10,7 @@ from release import errors
 from release.artifact import Release, checked
 from release.ports import Ack
 from release.telemetry import NO_ANSWERS, Counters, Look
-from release.traffic import Backend, Split
+from release.traffic import Backend, Split, loopback
 
 
 @dataclass
@@ -76,7 +76,7 @@ class MemoryRuntime:
             raise errors.NeverReady(f"{release.digest} ended at start.")
         if release.digest not in self.up:
             self._ports += 2
-            self.up[release.digest] = Backend(release.digest, (self._ports, self._ports + 1))
+            self.up[release.digest] = Backend(release.digest, loopback((self._ports, self._ports + 1)))
         return self.up[release.digest]
 
     def alive(self, digest: str) -> Backend | None:

@@ -139,8 +139,8 @@ def _status(environment: Environment, state: State) -> dict[str, Any]:
                 "digest": digest,
                 "role": roles.get(digest, "stray"),
                 "weight_pct": _weight(split, digest),
-                "ports": list(backend.ports) if (backend := world.runtime.alive(digest)) else [],
-                "web_ports": list(backend.web_ports) if backend else [],
+                "instances": list(backend.instances) if (backend := world.runtime.alive(digest)) else [],
+                "origins": list(backend.origins) if backend else [],
                 "alive": backend is not None,
             }
             for digest in dict.fromkeys([*roles, *running])
@@ -171,8 +171,8 @@ def _print_status(answer: Mapping[str, Any]) -> None:
     for column in ("release", "role", "weight", "instances"):
         table.add_column(column)
     for release in answer["releases"]:
-        ports = ", ".join(f":{port}" for port in [*release["ports"], *release["web_ports"]]) or "not running"
-        table.add_row(short(release["digest"]), release["role"], f"{release['weight_pct']} %", ports)
+        where = ", ".join(one.removeprefix("127.0.0.1") for one in [*release["instances"], *release["origins"]]) or "not running"
+        table.add_row(short(release["digest"]), release["role"], f"{release['weight_pct']} %", where)
     out.print(f"{answer['env']}: {answer['address'] or 'down (`make up`)'}", markup=False)
     out.print(table)
     if answer["rollout"]:
