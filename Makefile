@@ -6,8 +6,11 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -q
 S ?= bad-release
 RUNS ?= 1
+RUNTIME ?= embedded
 PORT ?=
 REASON ?= make
+# The store on containers is an environment of its own: both can run side by side.
+ENV = --env $(if $(filter compose,$(RUNTIME)),containers,local)
 MEMBERS := $(wildcard api/pyproject.toml pipeline/pyproject.toml drills/pyproject.toml)
 # Node is the wheel's, whatever else is installed. A fork without web/ has nothing to do there.
 HAS_WEB := $(wildcard web/package-lock.json)
@@ -20,11 +23,11 @@ help: ## this page
 	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
 ##@ Drills
-drill: setup ## ship a bad release under traffic, watch it come back [S=scenario or path] [RUNS=n]
-	@SLIPWAY_SETUP_S="$$(cat .venv/setup_s 2>/dev/null || echo 0; rm -f .venv/setup_s)" $(BIN)/drill run "$(S)" --runs "$(RUNS)"
+drill: setup ## ship a bad release under traffic, watch it come back [S=scenario or path] [RUNS=n] [RUNTIME=compose]
+	@SLIPWAY_SETUP_S="$$(cat .venv/setup_s 2>/dev/null || echo 0; rm -f .venv/setup_s)" $(BIN)/drill run "$(S)" --runs "$(RUNS)" --runtime "$(RUNTIME)"
 
-drills: setup ## every scenario, the long ones too
-	@$(BIN)/drill run --all
+drills: setup ## every scenario, the long ones too [RUNTIME=compose]
+	@$(BIN)/drill run --all --runtime "$(RUNTIME)"
 
 report: setup ## print the newest report
 	@$(BIN)/drill report
@@ -33,23 +36,23 @@ figures: setup ## write the newest report's figures into README.md
 	@$(BIN)/drill report --into README.md
 
 ##@ The store on this machine
-up: setup ## run the store [PORT=8080]
-	@$(BIN)/release up $(if $(PORT),--port "$(PORT)")
+up: setup ## run the store [PORT=8080] [RUNTIME=compose: on containers]
+	@$(BIN)/release up $(ENV) $(if $(PORT),--port "$(PORT)") --runtime "$(RUNTIME)"
 
 ship: setup ## build this tree and roll it out to demo traffic [REASON=text]
-	@$(BIN)/drill traffic --env local -- $(BIN)/release deploy --env local --reason "$(REASON)"
+	@$(BIN)/drill traffic $(ENV) -- $(BIN)/release deploy $(ENV) --reason "$(REASON)"
 
 rollback: setup ## everyone back to the last good release, at once [REASON=text]
-	@$(BIN)/release rollback --reason "$(REASON)"
+	@$(BIN)/release rollback $(ENV) --reason "$(REASON)"
 
 status: setup ## what runs where
-	@$(BIN)/release status
+	@$(BIN)/release status $(ENV)
 
 down: setup ## stop the store; its data stays
-	@$(BIN)/release down
+	@$(BIN)/release down $(ENV)
 
 ##@ Work on it
-setup: .venv/tools.stamp ## what all other targets need, into .venv (they call it themselves)
+setup: .venv/$(if $(filter compose,$(RUNTIME)),containers,tools).stamp ## what all other targets need, into .venv (they call it themselves)
 
 setup-dev: .venv/dev.stamp
 
@@ -101,6 +104,9 @@ locks: setup-dev ## renew requirements/*.lock from the *.in files
 
 .venv/tools.stamp: requirements/bootstrap.lock requirements/tools.lock requirements/setup.py $(MEMBERS)
 	@$(PYTHON) requirements/setup.py tools
+
+.venv/containers.stamp: requirements/bootstrap.lock requirements/containers.lock requirements/setup.py $(MEMBERS)
+	@$(PYTHON) requirements/setup.py containers
 
 .venv/dev.stamp: requirements/bootstrap.lock requirements/dev.lock requirements/setup.py $(MEMBERS)
 	@$(PYTHON) requirements/setup.py dev

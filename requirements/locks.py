@@ -8,6 +8,6 @@ HERE = Path(__file__).resolve().parent
 UV = Path(sys.executable).parent / "uv"
 OPTIONS = ["--universal", "--generate-hashes", "--no-emit-index-url", "--no-header", "--python-version", "3.11", "--no-config", "-q"]
 
-for name in ("bootstrap", "api", "tools", "dev"):
+for name in ("bootstrap", "api", "tools", "containers", "dev"):
     subprocess.run([UV, "pip", "compile", *OPTIONS, *sys.argv[1:], f"{name}.in", "-o", f"{name}.lock"], cwd=HERE, check=True)
     print(f"{name}.lock")

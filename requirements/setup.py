@@ -1,4 +1,4 @@
-"""Bring the locked dependencies into .venv: `python3 requirements/setup.py tools|dev`. Needs Python >= 3.11 and its venv module, nothing else."""
+"""Bring the locked dependencies into .venv: `python3 requirements/setup.py tools|containers|dev`. Needs Python >= 3.11 and its venv module, nothing else."""
 
 import os
 import subprocess
@@ -9,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 BIN = VENV / "bin"
+PURPOSES = ("tools", "containers", "dev")  # each brings what those before it bring
 
 
 def main(purpose: str) -> None:
@@ -35,7 +36,7 @@ def main(purpose: str) -> None:
     run([uv, "pip", "sync", "-q", "--require-hashes", lock(purpose)], env)
     members = [part for name in ("api", "pipeline", "drills") for part in ("-e", str(ROOT / name))]
     run([uv, "pip", "install", "-q", "--no-deps", "--no-build-isolation", *members], env)
-    for stamp in ("tools", "dev") if purpose == "dev" else ("tools",):
+    for stamp in PURPOSES[: PURPOSES.index(purpose) + 1]:
         (VENV / f"{stamp}.stamp").touch()
     took_s = time.monotonic() - started_s
     (VENV / "setup_s").write_text(f"{took_s:.1f}")  # `make drill` reports it once

@@ -17,6 +17,7 @@ from drill.batch import worst
 from drill.report import render
 from release.errors import DrillFailed, DrillInvalid, UsageError
 from release.home import Home
+from release.places import KINDS, Kind
 from release.say import Commands, env_option, err, json_option, out
 from release.say import as_json as print_json
 
@@ -68,14 +69,16 @@ def list_(as_json: bool) -> None:
 @click.option("--rate", type=click.FloatRange(1, 1000), help="Requests per second. Default: the scenario's.")
 @click.option("--keep", is_flag=True, help="Leave the store running afterwards, to look around.")
 @click.option("--all", "everything", is_flag=True, help="Every scenario of `drill list`, one after the other.")
+@click.option("--runtime", type=click.Choice(KINDS), default="embedded", show_default=True, help="Processes, or containers.")
 @json_option
-def run(name: str, runs: int, seed: int | None, rate: float | None, keep: bool, everything: bool, as_json: bool) -> None:
+def run(name: str, runs: int, seed: int | None, rate: float | None, keep: bool, everything: bool, runtime: Kind, as_json: bool) -> None:
     """Run a drill and write its report.
 
     \b
     drill run
     drill run --all
     drill run slow-release --seed 7
+    drill run --runtime compose
     drill run path/to/my-scenario.yaml --runs 10
     """
     from drill import runs as runner
@@ -89,7 +92,7 @@ def run(name: str, runs: int, seed: int | None, rate: float | None, keep: bool, 
         for drill in (scenario.every(home.root) if everything else [scenario.find(name, home.root)])
     ]
     runner.sweep(home, console)
-    done = [runner.again_and_again(home, drill, runs, console, keep=keep) for drill in chosen]
+    done = [runner.again_and_again(home, drill, runs, console, keep=keep, kind=runtime) for drill in chosen]
     if as_json:
         print_json({"reports": done} if everything else done[0])
     _exit(done)

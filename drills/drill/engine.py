@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from release.errors import SlipwayError
+from release.places import Kind
 
 STOP_S = 20.0  # an interrupted engine sends everyone back and drains; then it is killed
 ENDED = (0, 33)  # promoted, aborted: a rollout that came to its end
@@ -95,13 +96,18 @@ class Engine:
     env: str
     logs: Path
     policy: Path | None = None  # instead of the checkout's own
+    kind: Kind = "embedded"
     calls: list[Call] = field(default_factory=list)
 
     def build(self, patch: Path | None) -> Call:
-        return self._start("build", [] if patch is None else ["--patch", str(patch)], bound_s=180)
+        return self._start("build", ["--runtime", self.kind, *([] if patch is None else ["--patch", str(patch)])], bound_s=300)
+
+    def publish(self, digest: str) -> Call:
+        """To where the environment's runtime takes it from."""
+        return self._start("publish", [digest, "--env", self.env], bound_s=120)
 
     def up(self) -> Call:
-        return self._start("up", ["--env", self.env, "--port", "0"], bound_s=180)
+        return self._start("up", ["--env", self.env, "--port", "0", "--runtime", self.kind], bound_s=300)
 
     def deploy(self, digest: str, reason: str) -> Call:
         """The caller bounds it: a rollout that is too long for a drill may be right for its policy."""

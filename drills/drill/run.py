@@ -29,9 +29,10 @@ from drill.times import Slo, moments, recovered, times
 from drill.traffic import Traffic
 from drill.view import View
 from release import policy as policies
-from release.adapters.postgres import Postgres
+from release.environment import Environment
 from release.errors import Interrupted, UsageError
 from release.home import Home
+from release.places import Kind
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 TICK_S = 0.2
@@ -48,6 +49,7 @@ class Run:
     name: str
     view: View
     keep: bool = False
+    kind: Kind = "embedded"
     engine: Engine = field(init=False)
     live: Live = field(init=False)
     traffic: Traffic | None = None
@@ -61,7 +63,7 @@ class Run:
         self.folder = self.home.reports() / self.name
         self.logs = self.folder / "logs"
         self.env = sandbox.env_of(self.name)
-        self.engine = Engine(self.home.root, self.env, self.logs, self.drill.policy)
+        self.engine = Engine(self.home.root, self.env, self.logs, self.drill.policy, self.kind)
         self.policy = policies.read(self.drill.policy or self.home.policy)
         self.live = Live(self.home.env(self.env) / "ledger.jsonl", self.folder / "samples.jsonl")
         self.machine, self.started_s = Machine(), time.monotonic()
@@ -97,6 +99,7 @@ class Run:
         """While the load warms up."""
         build, until_s = self.engine.build(self.drill.patch), self.drill.scenario.load.warm_up_s
         self.canary = self._wait(build)
+        self._wait(self.engine.publish(self.canary["digest"]))
         self._until(lambda: bool(self.live.responses) and time.monotonic() - self.live.responses[0].done_s >= until_s, bound_s=until_s + 15)
         if self.canary["digest"] == self.baseline:
             raise UsageError("The new release is the baseline itself.", remedy="Give the scenario a patch that changes what is released.")
@@ -131,7 +134,7 @@ class Run:
         return client
 
     def count_the_orders(self) -> OrderCheck:
-        table = orders.stored(Postgres(self.home, self.env).psql(orders.SQL))
+        table = orders.stored(Environment(self.home, self.env).database.psql(orders.SQL))
         return orders.compare(self.live.responses, table)
 
     def conclude(self, client: ClientTotals | None, checked: OrderCheck) -> Report:
@@ -140,7 +143,7 @@ class Run:
         facts = self.facts(client, checked)
         context = Context(
             run=self.name,
-            runtime="embedded",
+            runtime=self.kind,
             baseline=self.baseline,
             canary=self.canary["digest"],
             revision=self.canary["revision"],
@@ -169,6 +172,8 @@ class Run:
         if self.traffic:
             self.traffic.stop()
         self.keep_logs = keep_logs
+        if keep_logs and self.home.env(self.env).exists():
+            Environment(self.home, self.env).place.save_logs(self.logs / "store")
         if keep_logs and (self.home.env(self.env) / "logs").is_dir():
             shutil.copytree(self.home.env(self.env) / "logs", self.logs / "store", dirs_exist_ok=True)
         if not self.keep:

@@ -14,8 +14,7 @@ from drill.engine import clean
 from drill.live import Live, Now
 from drill.scenario import Load
 from drill.traffic import Traffic
-from release import policy as policies
-from release.adapters.envoy import EnvoyEdge
+from release.environment import Environment
 from release.errors import UsageError
 from release.home import Home
 
@@ -24,7 +23,7 @@ LINE_S = 5.0
 
 def while_running(command: Sequence[str], home: Home, env: str, load: Load, console: Console) -> int:
     """Send traffic while `command` runs, and return its exit code. Ctrl-C reaches the command, too, and we wait for its end. Raises NotUp, UsageError."""
-    address = EnvoyEdge(home, env, policies.read(home.policy)).address()
+    address = Environment(home, env).edge.address()
     with tempfile.TemporaryDirectory(prefix="slipway-traffic-") as folder:
         traffic = Traffic.start(address, load, Path(folder) / "samples.jsonl", Path(folder) / "load.log")
         console.print(
@@ -50,7 +49,7 @@ def _until_its_end(command: Sequence[str]) -> int:
 
 def stream(home: Home, env: str, load: Load, console: Console) -> None:
     """Until `load.max_s`, or Ctrl-C. Raises NotUp."""
-    address = EnvoyEdge(home, env, policies.read(home.policy)).address()
+    address = Environment(home, env).edge.address()
     with tempfile.TemporaryDirectory(prefix="slipway-traffic-") as folder:
         samples = Path(folder) / "samples.jsonl"
         live = Live(home.env(env) / "ledger.jsonl", samples)

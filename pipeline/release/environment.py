@@ -12,20 +12,19 @@ from pathlib import Path
 
 from release import policy as policies
 from release.adapters.clock import RealClock
-from release.adapters.embedded import EmbeddedRuntime
 from release.adapters.envoy import EnvoyEdge
-from release.adapters.files import alone
+from release.adapters.files import alone, put
 from release.adapters.lock import evict, holder, lock
 from release.adapters.logs import bound
-from release.adapters.oci import OciArtifacts
-from release.adapters.postgres import Postgres
 from release.adapters.smoke import HttpSmoke
 from release.engine import Engine, World
-from release.errors import LedgerDamaged, MachineLacks, NoRollout, RolloutInProgress, SlipwayError
+from release.errors import LedgerDamaged, MachineLacks, NoRollout, RolloutInProgress, SlipwayError, UsageError
 from release.events import AbortRequested, RolloutEnded
 from release.home import Home
 from release.ledger import Entry, Ledger, fold
+from release.places import Database, Kind, Place, kind_of, place
 from release.policy import Policy
+from release.ports import Artifacts
 from release.rollout import State
 
 ANSWER_S = 3.0  # an engine that lives looks at the ledger four times a second
@@ -59,30 +58,43 @@ class Environment:
         return Ledger(self.folder / "ledger.jsonl")
 
     @cached_property
-    def artifacts(self) -> OciArtifacts:
-        return OciArtifacts(self.home)
-
-    @cached_property
-    def database(self) -> Postgres:
-        return Postgres(self.home, self.name)
-
-    @cached_property
-    def edge(self) -> EnvoyEdge:
-        return EnvoyEdge(self.home, self.name, self.policy, self.port)
-
-    @cached_property
     def clock(self) -> RealClock:
         return RealClock()
 
+    @property
+    def kind(self) -> Kind:
+        return kind_of(self.folder)
+
+    def choose(self, kind: Kind | None) -> None:
+        """Which runtime, before anything runs; None keeps what was chosen. Raises UsageError where the environment has another."""
+        if self.folder.exists() and (self.folder / "ledger.jsonl").exists():
+            if kind not in (None, self.kind):
+                raise UsageError(
+                    f"The environment {self.name} has the {self.kind} runtime.",
+                    remedy="Name another with --env, or `release down --purge` it first.",
+                )
+        elif kind == "compose":
+            put(self.folder / "runtime", kind)
+
+    @cached_property
+    def place(self) -> Place:
+        return place(self.kind, self.home, self.name, self.policy, self.port, self.clock)
+
+    @property
+    def artifacts(self) -> Artifacts:
+        return self.place.artifacts
+
+    @property
+    def database(self) -> Database:
+        return self.place.database
+
+    @property
+    def edge(self) -> EnvoyEdge:
+        return self.place.edge
+
     @cached_property
     def world(self) -> World:
-        return World(
-            self.artifacts,
-            EmbeddedRuntime(self.home, self.name, self.policy, self.artifacts, self.clock.wait),
-            self.edge,
-            HttpSmoke(self.policy),
-            self.clock,
-        )
+        return World(self.place.artifacts, self.place.runtime, self.place.edge, HttpSmoke(self.policy), self.clock)
 
     def state(self) -> State:
         return fold(self.ledger.entries())

@@ -61,7 +61,7 @@ def provenance(source: Source, started_at: datetime, finished_at: datetime) -> d
         resolved_dependencies=(
             Resource(name="source", digest={"gitCommit": source.commit}),
             Resource(name=LOCK, digest=_sha256(digest_of(lock_of(source.files)))),
-            *_npm_lock(source),
+            *_inputs(source),
             *([Resource(name="patch", digest={"sha256": source.patch_sha256})] if source.patch_sha256 else []),
         ),
     )
@@ -71,24 +71,28 @@ def provenance(source: Source, started_at: datetime, finished_at: datetime) -> d
     )
 
 
-def _npm_lock(source: Source) -> list[Resource]:
-    return [Resource(name=NPM_LOCK, digest=_sha256(digest_of(file.data))) for file in source.files if file.path == NPM_LOCK]
+def _inputs(source: Source) -> list[Resource]:
+    """Files that say what else goes into it; a Dockerfile is part of an image's source alone."""
+    return [
+        Resource(name=file.path, digest=_sha256(digest_of(file.data))) for file in source.files if file.path in (NPM_LOCK, "Dockerfile")
+    ]
 
 
 def read(found: Statement, digest: str) -> Provenance:
     return decode(json.dumps(dict(found.predicate)).encode(), Provenance, f"The provenance of {digest}")
 
 
-def check_provenance(found: Statement, config: Config, lock: bytes, digest: str) -> None:
-    """Raises Tampered unless our builder made it from the revision and the lock that the release carries."""
+def check_provenance(found: Statement, config: Config, lock: bytes | None, digest: str) -> None:
+    """Raises Tampered unless our builder made it from the revision, and the lock where that can be read, that the release carries."""
     said = read(found, digest)
     definition = said.build_definition
-    wanted = {
+    wanted: dict[str, tuple[object, object]] = {
         "builder": (said.run_details.builder.id, BUILDER),
         "build type": (definition.build_type, BUILD_TYPE),
         "revision": (definition.external_parameters.revision, config.revision),
-        LOCK: ([dict(item.digest) for item in definition.resolved_dependencies if item.name == LOCK], [_sha256(digest_of(lock))]),
     }
+    if lock is not None:
+        wanted[LOCK] = ([dict(item.digest) for item in definition.resolved_dependencies if item.name == LOCK], [_sha256(digest_of(lock))])
     for what, (says, carries) in wanted.items():
         if says != carries:
             raise Tampered(f"The provenance of {digest} says {what} {says}; it should be {carries}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,8 @@ from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
 
 from release.adapters.pins import Pin
+from release.artifact import Statement
+from release.errors import Tampered
 
 
 def cyclonedx(pins: Iterable[Pin], digest: str, revision: str, made_at: datetime) -> dict[str, Any]:
@@ -25,6 +27,24 @@ def cyclonedx(pins: Iterable[Pin], digest: str, revision: str, made_at: datetime
     bom.components.update(parts)
     bom.register_dependency(release, parts)
     return dict(json.loads(JsonV1Dot6(bom).output_as_string()))
+
+
+def with_bundled(seen: Mapping[str, Any], bundled: Mapping[str, Any]) -> dict[str, Any]:
+    """What a scanner saw in an image, under the release's own name and time, and what it can't see because it was bundled."""
+    metadata = {**bundled["metadata"], "tools": seen["metadata"]["tools"]}
+    parts = [*seen["components"], *bundled.get("components", [])]
+    return {**seen, "serialNumber": bundled["serialNumber"], "metadata": metadata, "components": parts}
+
+
+def check_image_sbom(found: Statement, digest: str) -> None:
+    """Raises Tampered unless it is CycloneDX, names exactly this image and lists something. Its signature is checked before."""
+    document = dict(found.predicate)
+    try:
+        says = (document["bomFormat"], document["metadata"]["component"]["bom-ref"], bool(document["components"]))
+    except (KeyError, TypeError) as problem:
+        raise Tampered(f"The SBOM of {digest} lacks {problem}.") from problem
+    if says != ("CycloneDX", digest, True):
+        raise Tampered(f"The SBOM of {digest} is of {says[0]} {says[1]}, {'with' if says[2] else 'without'} components.")
 
 
 def _component(pin: Pin) -> Component:

@@ -7,22 +7,25 @@ from pathlib import Path
 
 import click
 
-from release.commands.common import build_and_prune
-from release.home import Home
+from release.artifact import checked
+from release.commands.common import build_and_prune, open_environment, runtime_option
+from release.home import Home, short
+from release.places import Kind
 from release.retention import NEWEST
 from release.say import as_json as print_json
-from release.say import err, json_option, out
+from release.say import env_option, err, json_option, out
 
 
 def add_to(group: click.Group) -> None:
-    for command in (build, verify, prune):
+    for command in (build, publish, verify, prune):
         group.add_command(command)
 
 
 @click.command()
 @click.option("--patch", type=click.Path(path_type=Path), help="Apply this patch to a copy of the tree first.")
+@runtime_option
 @json_option
-def build(patch: Path | None, as_json: bool) -> None:
+def build(patch: Path | None, runtime: Kind | None, as_json: bool) -> None:
     """Build and sign a release of this tree; print its digest.
 
     The same source gives the same digest, on any day and in any folder. A new one lets old ones go: see `release prune`.
@@ -30,8 +33,9 @@ def build(patch: Path | None, as_json: bool) -> None:
     \b
     release build
     release build --patch drills/faults/checkout-5xx.patch
+    release build --runtime compose                          an image
     """
-    built = build_and_prune(Home.find(), patch)
+    built = build_and_prune(Home.find(), patch, runtime or "embedded")
     if as_json:
         print_json(asdict(built))
         return
@@ -41,12 +45,27 @@ def build(patch: Path | None, as_json: bool) -> None:
 
 @click.command()
 @click.argument("digest")
+@env_option
 @json_option
-def verify(digest: str, as_json: bool) -> None:
-    """Check every file, the signature, SBOM and provenance for exactly this digest."""
-    from release.adapters.oci import OciArtifacts
+def publish(digest: str, env: str, as_json: bool) -> None:
+    """Send an image that was built here, with all that is attested about it, to the environment's registry.
 
-    release = OciArtifacts(Home.find()).verify(digest)
+    SLIPWAY_REGISTRY=HOST/REPOSITORY names another one. Processes need no registry: then this does nothing.
+    """
+    open_environment(env, quiet=True).place.publish(checked(digest))
+    if as_json:
+        print_json({"env": env, "published": digest})
+    else:
+        out.print(f"{short(digest)} is in the registry, with its signature, SBOM and provenance.")
+
+
+@click.command()
+@click.argument("digest")
+@env_option
+@json_option
+def verify(digest: str, env: str, as_json: bool) -> None:
+    """Check every file, the signature, SBOM and provenance for exactly this digest; of an image, as the environment's registry has them."""
+    release = open_environment(env, quiet=True).artifacts.verify(digest)
     if as_json:
         print_json({**asdict(release), "verified": True})
         return

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 from rich.console import Console
 
 from release.environment import Environment
@@ -16,11 +17,13 @@ from release.events import RolloutEnded
 from release.home import Home
 from release.ledger import Entry
 from release.narrate import tell
+from release.places import KINDS, Kind
 from release.say import err
 
 if TYPE_CHECKING:
     from release.adapters.build import Built
 
+runtime_option = click.option("--runtime", type=click.Choice(KINDS), help="Processes of this machine (the default), or containers.")
 LOOK_EVERY_S = 5.0  # a gate that has not decided is reported this often
 
 
@@ -47,18 +50,34 @@ def progress(console: Console) -> Callable[[Entry], None]:
     return listen
 
 
-def build_and_prune(home: Home, patch: Path | None = None) -> Built:
+def build_and_prune(home: Home, patch: Path | None = None, kind: Kind = "embedded") -> Built:
     """A new release, and older ones that nobody needs go. Whatever hinders that, the build has succeeded."""
-    from release.adapters.build import build
     from release.housekeeping import prune
 
-    built = build(home, patch)
+    built = _build(home, patch, kind)
     if built.built:
         try:
             prune(home, also={built.digest})
         except SlipwayError as problem:
             err.print(f"No older release was removed: {problem.what}", markup=False)
     return built
+
+
+def _build(home: Home, patch: Path | None, kind: Kind) -> Built:
+    if kind == "compose":
+        from release.adapters.containers.build import build as build_image
+
+        return build_image(home, patch)
+    from release.adapters.build import build
+
+    return build(home, patch)
+
+
+def new_release(environment: Environment) -> str:
+    """Of this tree, where the environment's runtime takes it from; its digest."""
+    built = build_and_prune(environment.home, kind=environment.kind)
+    environment.place.publish(built.digest)
+    return built.digest
 
 
 def port_is_free(port: int) -> bool:

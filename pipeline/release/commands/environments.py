@@ -12,10 +12,11 @@ from rich.table import Table
 
 from release import errors
 from release.adapters.lock import holder
-from release.commands.common import build_and_prune, open_environment, port_is_free
+from release.commands.common import new_release, open_environment, port_is_free, runtime_option
 from release.environment import Environment
 from release.home import short
 from release.narrate import tell
+from release.places import Kind
 from release.rollout import State
 from release.say import as_json as print_json
 from release.say import env_option, err, json_option, out
@@ -37,10 +38,15 @@ def add_to(group: click.Group) -> None:
     default=None,
     help="Where the store listens on loopback; 0: any free port. Default: as before, or 8080.",
 )
+@runtime_option
 @json_option
-def up(env: str, port: int | None, as_json: bool) -> None:
-    """Run the store: database, edge and the release that served last; at first, a release of this tree."""
+def up(env: str, port: int | None, runtime: Kind | None, as_json: bool) -> None:
+    """Run the store: database, edge and the release that served last; at first, a release of this tree.
+
+    The first time decides where: `--runtime compose` means containers, for this and all later commands of this environment.
+    """
     environment = open_environment(env, quiet=as_json)
+    environment.choose(runtime)
     environment.port = port if port is not None else _usual_port(environment)
     with environment.locked("release up"):
         engine = environment.engine()
@@ -50,13 +56,19 @@ def up(env: str, port: int | None, as_json: bool) -> None:
         environment.database.ensure()
         engine.recover()
         if engine.state.baseline is None:
-            ended = engine.deploy(build_and_prune(environment.home).digest, "the first release of this environment")
+            ended = engine.deploy(new_release(environment), "the first release of this environment")
             if ended.outcome != "promoted":
                 raise errors.Aborted(f"The first release does not run: {ended.reason}", remedy="Its log is in var/envs/*/logs.")
         else:
             engine.resume()
         environment.bound_logs()
-    answer = {"env": env, "address": edge.address(), "baseline": engine.state.baseline, "database_url": environment.database.url}
+    answer = {
+        "env": env,
+        "runtime": environment.kind,
+        "address": edge.address(),
+        "baseline": engine.state.baseline,
+        "database_url": environment.database.url,
+    }
     if as_json:
         print_json(answer)
         return
@@ -88,6 +100,7 @@ def down(env: str, purge: bool, as_json: bool) -> None:
         for digest in world.runtime.running():
             world.runtime.stop(digest)
         environment.database.stop()
+        environment.place.sweep(purge)
     if purge:
         shutil.rmtree(environment.folder)
     _say_down(env, as_json)
@@ -133,6 +146,7 @@ def _status(environment: Environment, state: State) -> dict[str, Any]:
     engine = holder(environment.lock_path)
     return {
         "env": environment.name,
+        "runtime": environment.kind,
         "address": world.edge.address() if split else None,
         "releases": [
             {

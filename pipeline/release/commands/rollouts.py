@@ -8,7 +8,7 @@ import click
 
 from release import errors
 from release.artifact import checked
-from release.commands.common import build_and_prune, ended_json, open_environment
+from release.commands.common import ended_json, new_release, open_environment
 from release.environment import Environment
 from release.events import HoldRequested, PromoteRequested, RolloutEnded
 from release.home import short
@@ -45,7 +45,7 @@ def deploy(digest: str | None, env: str, reason: str, as_json: bool) -> None:
         engine = environment.engine()
         engine.recover()
         if digest is None:
-            digest = build_and_prune(environment.home).digest
+            digest = new_release(environment)
         if digest == engine.state.baseline and engine.state.rollout is None:
             _already(digest, as_json)
             return

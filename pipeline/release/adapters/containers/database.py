@@ -1,0 +1,45 @@
+"""The environment's PostgreSQL as the service `postgres`."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from release.adapters.containers.docker import CommandFailed
+from release.adapters.containers.project import Project
+from release.errors import DatabaseFailed
+
+DATABASE = "store"
+
+
+class PostgresContainer:
+    """Implements `environment.Database`."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+
+    @property
+    def url(self) -> str:
+        """How a person reaches it: it is not published."""
+        return f"docker compose --project-name {self.project.name} exec postgres psql -U {DATABASE}"
+
+    def ensure(self) -> str:
+        """Raises DatabaseFailed."""
+        try:
+            self.project.compose("up", "--detach", "--wait", "postgres")
+        except CommandFailed as problem:
+            raise DatabaseFailed(f"PostgreSQL's container does not get ready: {problem}") from problem
+        return self.url
+
+    def stop(self) -> None:
+        container = self.project.service("postgres")
+        if container:
+            self.project.docker.end(container["Id"], 10)
+
+    def psql(self, sql: str) -> list[dict[str, str]]:
+        """Rows of one statement, every value as text. Raises DatabaseFailed."""
+        try:
+            said = self.project.compose("exec", "--no-TTY", "postgres", "psql", "-X", "--csv", "-U", DATABASE, "-d", DATABASE, "-c", sql)
+        except CommandFailed as problem:
+            raise DatabaseFailed(f"psql failed: {problem}") from problem
+        return list(csv.DictReader(io.StringIO(said)))

@@ -1,0 +1,92 @@
+"""One environment as a compose project: its name, its `docker compose` commands, its containers."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from release.adapters.containers.docker import CommandFailed, Docker, run
+from release.adapters.files import put
+from release.errors import MachineLacks, RegistryAway
+from release.home import Home
+
+FILE = "docker-compose.yml"
+
+
+@dataclass(frozen=True)
+class Project:
+    """`variables` are those of docker-compose.yml that differ from its defaults."""
+
+    home: Home
+    env: str
+    docker: Docker = field(default_factory=Docker)
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Unlike any other checkout's and environment's on this machine."""
+        mark = hashlib.sha256(str(self.home.env(self.env)).encode()).hexdigest()[:8]
+        return f"slipway-{re.sub('[^a-z0-9]+', '-', self.env.lower()).strip('-')[:40]}-{mark}"
+
+    @property
+    def edge_folder(self) -> Path:
+        return self.home.env(self.env) / "edge"
+
+    def compose(self, *words: str, **variables: str) -> str:
+        """Raises CommandFailed, MachineLacks."""
+        ours = {
+            "PORT": "0",
+            "SLIPWAY_EDGE": str(self.edge_folder),
+            "SLIPWAY_SOCKETS": str(self.home.socket_folder(self.env)),
+            "SLIPWAY_EDGE_USER": f"{os.getuid()}:{os.getgid()}",
+        }
+        argv = ("compose", "--project-name", self.name, "--project-directory", str(self.home.root), "--file", str(self.home.root / FILE))
+        return run([*argv, "--progress", "quiet", *words], environ={**ours, **self.variables, **variables}).decode()
+
+    def service(self, name: str) -> dict[str, Any] | None:
+        """The container of a service that compose keeps, dead or alive."""
+        labels = {"com__docker__compose__service": name, "com__docker__compose__oneoff": "False"}
+        return next(iter(self.docker.containers(self.name, **labels)), None)
+
+    def port(self, service: str, inside: int) -> int | None:
+        """Where a service is published on loopback; None where it does not run."""
+        container = self.service(service)
+        if container is None or container["State"] != "running":
+            return None
+        return next(
+            (int(port["PublicPort"]) for port in container["Ports"] if port["PrivatePort"] == inside and "PublicPort" in port), None
+        )
+
+    def registry(self) -> str:
+        """The project's own, started where it does not run: `127.0.0.1:PORT/slipway`. Raises RegistryAway."""
+        if self.port("registry", 5000) is None:
+            try:
+                self.compose("--profile", "registry", "up", "--detach", "--no-deps", "registry")
+            except CommandFailed as problem:
+                raise RegistryAway(f"The project's registry does not start: {problem}") from problem
+        port = self.port("registry", 5000)
+        if port is None:
+            raise RegistryAway("The project's registry ended at once; `docker compose logs registry` says why.")
+        return f"127.0.0.1:{port}/slipway"
+
+    def save_logs(self, folder: Path) -> None:
+        """What each container said so far."""
+        for container in self.docker.containers(self.name):
+            put(folder / f"{container['Names'][0].removeprefix(f'/{self.name}-')}.log", self.docker.log(container["Id"]))
+
+    def sweep(self, purge: bool) -> None:
+        """Remove all containers and networks of this project. With `purge` its data, too, and the names of its images."""
+        port = self.port("registry", 5000)
+        if purge and port is not None:
+            self.docker.forget_images(f"127.0.0.1:{port}/slipway")
+        try:
+            self.compose("--profile", "*", "down", "--remove-orphans", "--timeout", "5", *(["--volumes"] if purge else []))
+        except CommandFailed as problem:
+            raise MachineLacks(
+                f"The project {self.name} can't be removed: {problem}", remedy=f"`docker compose -p {self.name} down -v`."
+            ) from problem
