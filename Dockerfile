@@ -1,5 +1,5 @@
 # One image per release. Its role is the command: `api`, `web` or `migrate` (api/app/role.py).
-# Same source, same digest: `make image` builds it with the commit's time, and nothing here depends on the day, the machine or the network's mood.
+# Same source, same digest: `release build --runtime compose` gives it the commit's time, and nothing here depends on the day, the machine or the network's mood.
 
 FROM node:24-slim AS spa
 WORKDIR /web
@@ -32,4 +32,4 @@ USER 65534:65534
 EXPOSE 8000
 ENTRYPOINT ["python", "-m", "app.role"]
 CMD ["api"]
-HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --start-interval=200ms --retries=2 CMD ["python", "-m", "app.role", "healthy"]
+HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --start-interval=500ms --retries=2 CMD ["python", "-m", "app.role", "healthy"]

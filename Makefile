@@ -81,8 +81,8 @@ check: setup-dev $(HAS_WEB:web/package-lock.json=web-check) ## lint, format, typ
 test-containers: setup-dev ## the images and docker-compose.yml, on a Docker engine
 	@$(PYTEST) -m containers
 
-image: ## this tree as an image, reproducibly: the digest that it prints is the same everywhere (needs Docker)
-	@SOURCE_DATE_EPOCH="$$(git log -1 --format=%ct)" docker buildx build --provenance=false --build-arg REVISION="$$(git rev-parse HEAD)" --metadata-file var/image.json --output type=oci,dest=var/image.tar,rewrite-timestamp=true --quiet .
+image: .venv/containers.stamp ## this tree as a signed image; the digest that it prints is the same everywhere (needs Docker)
+	@$(BIN)/release build --runtime compose
 
 edge-config: setup-dev ## renew containers/edge/*.json, with which docker-compose.yml starts
 	@$(BIN)/python -m release.compose

@@ -51,15 +51,15 @@ def layout_of(home: Home) -> Layout:
     return Layout(home.images, IMAGE_CONFIG_TYPE)
 
 
-def build(home: Home, patch: Path | None = None) -> Built:
-    """The image of the work tree, with a patch on top if one is named. Raises BuildFailed, PatchDoesNotApply, MachineLacks."""
+def build(home: Home, patch: Path | None = None, *, cached: bool = True) -> Built:
+    """The image of the work tree, with a patch on top if one is named; not `cached`: from nothing. Raises BuildFailed, PatchDoesNotApply, MachineLacks."""
     started_s, started_at = time.monotonic(), datetime.now(UTC)
     tree = source.read(home.root)
     if patch is not None:
         tree = patched(tree, patch)
     recipe = tuple(_recipe(home.root / name, name) for name in RECIPE)
     with tempfile.TemporaryDirectory(prefix="slipway-image-") as folder:
-        manifest = _build(tree, recipe, Path(folder))
+        manifest = _build(tree, recipe, Path(folder), cached)
         digest = digest_of(manifest)
         built = not _verifies(home, digest)
         if built:
@@ -75,12 +75,13 @@ def _recipe(path: Path, name: str) -> File:
         raise BuildFailed(f"{name} can't be read: {problem.strerror}.", remedy=f"Restore it: `git checkout HEAD -- {name}`.") from problem
 
 
-def _build(tree: source.Source, recipe: tuple[File, ...], folder: Path) -> bytes:
+def _build(tree: source.Source, recipe: tuple[File, ...], folder: Path, cached: bool) -> bytes:
     """The image as an OCI layout in `folder`; its manifest. A function of the source: no clock, no key, no attestation of BuildKit's."""
     says = config(tree.files, tree.revision)
     labels = {REVISION_LABEL: says.revision, RUNS_ON_LABEL: " ".join(says.runs_on)}
     argv = ["buildx", "build", "--quiet", "--provenance=false", "--sbom=false", "--build-arg", f"REVISION={says.revision}"]
     argv += [part for name, value in labels.items() for part in ("--label", f"{name}={value}")]
+    argv += [] if cached else ["--no-cache"]
     argv += ["--output", OUTPUT.format(folder=folder), "-"]
     context = layer.pack((*tree.files, *recipe))
     try:
