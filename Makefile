@@ -17,7 +17,7 @@ HAS_WEB := $(wildcard web/package-lock.json)
 NPM := { [ -w "$$HOME" ] || export npm_config_cache="$(CURDIR)/var/npm"; } && PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix web --loglevel error
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev web-check web-unit drill drills report figures up down ship rollback status test unit web long check contract format locks cosign screenshot test-containers image edge-config
+.PHONY: help setup setup-dev web-check web-unit drill drills report figures up down ship rollback status test unit web long check contract format locks cosign screenshot test-containers image generated observe
 
 help: ## this page
 	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -41,6 +41,9 @@ up: setup ## run the store [PORT=8080] [RUNTIME=compose: on containers]
 
 ship: setup ## build this tree and roll it out to demo traffic [REASON=text]
 	@$(BIN)/drill traffic $(ENV) -- $(BIN)/release deploy $(ENV) --reason "$(REASON)"
+
+observe: setup ## Prometheus, Alertmanager, Grafana and traces beside it [RUNTIME=compose]
+	@$(BIN)/release observe $(ENV)
 
 rollback: setup ## everyone back to the last good release, at once [REASON=text]
 	@$(BIN)/release rollback $(ENV) --reason "$(REASON)"
@@ -84,8 +87,8 @@ test-containers: setup-dev ## the images and docker-compose.yml, on a Docker eng
 image: .venv/containers.stamp ## this tree as a signed image; the digest that it prints is the same everywhere (needs Docker)
 	@$(BIN)/release build --runtime compose
 
-edge-config: setup-dev ## renew containers/edge/*.json, with which docker-compose.yml starts
-	@$(BIN)/python -m release.compose
+generated: setup-dev ## renew what is written from policy.yaml: containers/edge, rules and dashboards below containers/observability
+	@$(BIN)/python -m release.compose && $(BIN)/python -m release.observability
 
 screenshot: setup-dev web/node_modules/.stamp ## renew the pictures in README
 	@SLIPWAY_PICTURES="$(CURDIR)/docs" $(PYTEST) tests/browser/test_store.py -k picture

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
+from app import pool
 from app.problems import DatabaseAway, Overloaded
 
 log = structlog.get_logger()
@@ -41,6 +42,7 @@ def connect(url: str, pool_size: int) -> AsyncEngine:
         },
     )
     event.listen(engine.sync_engine, "checkout", _refuse_dead)
+    pool.watch(engine)
     return engine
 
 
@@ -60,6 +62,7 @@ async def transaction(request: Request) -> AsyncIterator[AsyncSession]:
             yield session
             await session.commit()
     except PoolExhausted as error:
+        pool.REFUSED.inc()
         raise Overloaded from error
     except (OSError, DBAPIError) as error:  # OSError: refused, reset, timed out
         if isinstance(error, DBAPIError) and not _passing(error):

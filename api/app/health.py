@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from pydantic import BaseModel
 from sqlalchemy import text
 
@@ -14,6 +14,10 @@ from app.database import Transaction
 from app.problems import DatabaseAway, InternalError, Overloaded, WrongSchema, documented
 
 RUNS_ON = frozenset(json.loads((Path(__file__).parents[2] / "db" / "schema.json").read_text())["runs_on"])
+
+INSTANCE = Gauge(
+    "slipway_instance_info", "What this instance is: joins its other metrics with a release.", ["release", "digest", "revision"]
+)
 
 router = APIRouter(tags=["operation"])
 
@@ -49,7 +53,9 @@ async def version(request: Request) -> Version:
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {CONTENT_TYPE_LATEST: {"schema": {"type": "string"}}}}})
-async def metrics() -> Response:
+async def metrics(request: Request) -> Response:
+    settings = request.app.state.settings
+    INSTANCE.labels(settings.release, settings.digest, settings.revision).set(1)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -1,5 +1,7 @@
 """What the server loads: `uvicorn app.main:app`."""
 
-from app import application, settings
+from app import application, settings, tracing
 
-app = application.create(settings.from_environment())
+SETTINGS = settings.from_environment()
+app = application.create(SETTINGS)
+tracing.install(app, SETTINGS)

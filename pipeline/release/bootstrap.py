@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from release.lanes import FILE as LANES_FILE
+from release.lanes import ROUTES as LANES
 from release.telemetry import bucket_edges_ms
 from release.traffic import ROUTES, TYPE, Json, watched
 
 
-def bootstrap(folder: Path, admin_socket: Path, listens: tuple[str, int], access_log: Path, slow_ms: int) -> Json:
-    """All that stays while Envoy runs. `folder` holds cds.json and rds.json; port 0 lets the kernel choose.
+def bootstrap(
+    folder: Path, admin_socket: Path, listens: tuple[str, int], access_log: Path, slow_ms: int, metrics: tuple[str, int] | None = None
+) -> Json:
+    """All that stays while Envoy runs. `folder` holds cds.json and rds.json; port 0 lets the kernel choose. `metrics`: where Prometheus asks.
 
     Histograms are brought up to date each 0.25 s, so that the gate never judges by old ones.
     """
@@ -21,7 +25,34 @@ def bootstrap(folder: Path, admin_socket: Path, listens: tuple[str, int], access
             "histogram_bucket_settings": [{"match": {"suffix": "upstream_rq_time"}, "buckets": list(bucket_edges_ms(slow_ms))}]
         },
         "dynamic_resources": {"cds_config": watched(folder / "cds.json")},
-        "static_resources": {"listeners": [_listener(folder, listens, access_log)]},
+        "static_resources": {
+            "listeners": [_listener(folder, listens, access_log), *([_metrics(folder, metrics)] if metrics else [])],
+            "clusters": [_admin(admin_socket)] if metrics else [],
+        },
+    }
+
+
+def _metrics(folder: Path, listens: tuple[str, int]) -> Json:
+    """Counters and lanes for Prometheus, and nothing else of the admin interface, which can end the process."""
+    manager = {
+        "@type": f"{TYPE}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "metrics",
+        "rds": {"route_config_name": LANES, "config_source": watched(folder / LANES_FILE)},
+        "http_filters": [{"name": "router", "typed_config": {"@type": f"{TYPE}.extensions.filters.http.router.v3.Router"}}],
+    }
+    return {
+        "name": "metrics",
+        "address": {"socket_address": {"address": listens[0], "port_value": listens[1]}},
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+    }
+
+
+def _admin(socket: Path) -> Json:
+    endpoint = {"endpoint": {"address": {"pipe": {"path": str(socket)}}}}
+    return {
+        "name": "admin",
+        "connect_timeout": "1s",
+        "load_assignment": {"cluster_name": "admin", "endpoints": [{"lb_endpoints": [endpoint]}]},
     }
 
 

@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from release import bootstrap, policy, traffic
+from release import bootstrap, lanes, policy, traffic
 from release.traffic import Backend, Json, Split
 
 TREE = "sha256:" + "0" * 64  # an image that was built here and not released has no digest that it could know
 FOLDER, ADMIN, LOG = Path("/edge"), Path("/tmp/admin.sock"), Path("/dev/stdout")  # noqa: S108 - of its container
-LISTENS = ("0.0.0.0", 8080)  # noqa: S104 - only the edge's port is published, on loopback
+LISTENS, METRICS = ("0.0.0.0", 8080), ("0.0.0.0", 9901)  # noqa: S104 - only the edge's port is published, on loopback
 
 
 def edge(slow_ms: int) -> Mapping[str, Json]:
@@ -20,7 +20,8 @@ def edge(slow_ms: int) -> Mapping[str, Json]:
     clusters = traffic.clusters(backends, FOLDER, "tree")
     endpoints = traffic.all_endpoints(backends, split, "tree")
     return {
-        "bootstrap.json": bootstrap.bootstrap(FOLDER, ADMIN, LISTENS, LOG, slow_ms),
+        "bootstrap.json": bootstrap.bootstrap(FOLDER, ADMIN, LISTENS, LOG, slow_ms, METRICS),
+        lanes.FILE: lanes.routes(backends, split, "tree"),
         "cds.json": {**clusters, "resources": [_by_name(cluster, endpoints) for cluster in clusters["resources"]]},
         "rds.json": traffic.routes(backends, split, "tree"),
     }

@@ -15,7 +15,7 @@ from release import events as e
 from release.artifact import Release
 from release.ledger import Ledger, fold
 from release.policy import Policy
-from release.ports import Artifacts, Clock, Edge, Runtime, Smoke
+from release.ports import Artifacts, Clock, Edge, Runtime, Smoke, Telemetry
 from release.rollout import advance, refusal, rollback_target
 from release.traffic import Backend, Split
 
@@ -33,6 +33,7 @@ class World:
     edge: Edge
     smoke: Smoke
     clock: Clock
+    telemetry: Telemetry | None = None  # what the gate reads, where that is not the edge
 
 
 class Engine:
@@ -229,7 +230,7 @@ class Engine:
         self._gate = gate.start_step(self._gate, self.policy, (command.next_pct or 100) / 100)
 
     def _look(self, command: e.Watch) -> gate.Evidence | None:
-        now = self.world.edge.look()
+        now = (self.world.telemetry or self.world.edge).look()
         before, self._before = self._before, now
         if before is None:
             return None

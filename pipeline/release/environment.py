@@ -94,7 +94,7 @@ class Environment:
 
     @cached_property
     def world(self) -> World:
-        return World(self.place.artifacts, self.place.runtime, self.place.edge, HttpSmoke(self.policy), self.clock)
+        return World(self.place.artifacts, self.place.runtime, self.place.edge, HttpSmoke(self.policy), self.clock, self.place.telemetry)
 
     def state(self) -> State:
         return fold(self.ledger.entries())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -13,9 +13,10 @@ from release.adapters.embedded import EmbeddedRuntime
 from release.adapters.envoy import EnvoyEdge
 from release.adapters.oci import OciArtifacts
 from release.adapters.postgres import Postgres
+from release.errors import BadPolicy, UsageError
 from release.home import Home
 from release.policy import Policy
-from release.ports import Artifacts, Runtime
+from release.ports import Artifacts, Runtime, Telemetry
 
 Kind = Literal["embedded", "compose"]
 KINDS: tuple[Kind, ...] = ("embedded", "compose")
@@ -40,6 +41,10 @@ def nothing_more(*_: object) -> None:
     """Processes need no registry, and leave nothing beside the environment's folder."""
 
 
+def no_observers(services: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG001
+    raise UsageError("The embedded runtime has no Prometheus.", remedy="`make up RUNTIME=compose`, then `make observe RUNTIME=compose`.")
+
+
 @dataclass(frozen=True)
 class Place:
     """`publish` sends a built release to where the runtime takes it from; `sweep` removes what is left after all was stopped."""
@@ -48,7 +53,9 @@ class Place:
     runtime: Runtime
     edge: EnvoyEdge
     database: Database
+    telemetry: Telemetry | None = None
     publish: Callable[[str], None] = nothing_more
+    observe: Callable[[Sequence[str]], Mapping[str, str]] = no_observers
     sweep: Callable[[bool], None] = nothing_more
     save_logs: Callable[[Path], None] = nothing_more  # those that do not lie in the environment's folder anyway
 
@@ -64,6 +71,8 @@ def kind_of(folder: Path) -> Kind:
 def place(kind: Kind, home: Home, env: str, policy: Policy, port: int | None, clock: RealClock) -> Place:
     if kind == "compose":
         return _compose(home, env, policy, port, clock)
+    if policy.gate.reads != "edge":
+        raise BadPolicy(f"gate.reads: {policy.gate.reads} needs the compose runtime.", remedy="Set it to `edge`.")
     artifacts = OciArtifacts(home)
     runtime = EmbeddedRuntime(home, env, policy, artifacts, clock.wait)
     return Place(artifacts, runtime, EnvoyEdge(home, env, policy, port), Postgres(home, env))
@@ -75,6 +84,7 @@ def _compose(home: Home, env: str, policy: Policy, port: int | None, clock: Real
     from release.adapters.containers.edge import EnvoyContainer
     from release.adapters.containers.images import Images, RegistryImages
     from release.adapters.containers.project import Project
+    from release.adapters.containers.prometheus import PrometheusTelemetry
     from release.adapters.containers.registry import Registry
     from release.adapters.containers.runtime import ComposeRuntime
 
@@ -93,7 +103,9 @@ def _compose(home: Home, env: str, policy: Policy, port: int | None, clock: Real
         ComposeRuntime(project, policy, artifacts, clock.wait),
         edge,
         PostgresContainer(project),
-        publish,
-        project.sweep,
-        project.save_logs,
+        telemetry=PrometheusTelemetry(project, edge.digests, policy.gate.slow_ms) if policy.gate.reads == "prometheus" else None,
+        publish=publish,
+        observe=project.observe,
+        sweep=project.sweep,
+        save_logs=project.save_logs,
     )

@@ -51,6 +51,7 @@ class GatePolicy(Frozen):
     false_alarm_share: Annotated[float, Field(gt=0, le=0.2)]
     missed_limit_share: Annotated[float, Field(gt=0, le=0.2)]
     slow_ms: Annotated[int, Field(ge=1, le=5000)]
+    reads: Literal["edge", "prometheus"] = "edge"
     block_s: Wait
     block_requests: Annotated[int, Field(ge=1)]
     block_canary_requests: Annotated[int, Field(ge=1)]

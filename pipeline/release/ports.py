@@ -85,6 +85,14 @@ class Edge(Protocol):
     def stop(self) -> None: ...
 
 
+class Telemetry(Protocol):
+    """Where the gate reads. The edge itself is one; a store of its counters is another, later one."""
+
+    def look(self) -> Look:
+        """`at_s` is when it was so, not when it was asked. Raises TelemetryLost."""
+        ...
+
+
 class Smoke(Protocol):
     def check(self, address: str, release: Release) -> Mapping[str, float]:
         """A short journey through the edge to exactly this release at weight 0, and the warm-up: step -> milliseconds. Raises SmokeFailed."""

@@ -16,7 +16,7 @@ MADE = compose.edge(policy.read(ROOT / "pipeline" / "policy.yaml").gate.slow_ms)
 
 def test_the_committed_files_are_these() -> None:
     folder = ROOT / "containers" / "edge"
-    assert {path.name: json.loads(path.read_text()) for path in folder.iterdir()} == MADE, "`make edge-config` renews them"
+    assert {path.name: json.loads(path.read_text()) for path in folder.iterdir()} == MADE, "`make generated` renews them"
 
 
 def test_everyone_goes_to_the_baseline_by_the_names_of_compose() -> None:

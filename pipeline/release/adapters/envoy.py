@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from release import bootstrap, telemetry, traffic
+from release import bootstrap, lanes, telemetry, traffic
 from release.adapters import logs
 from release.adapters.admin import Admin, NoAnswer
 from release.adapters.envoy_process import EnvoyProcess
@@ -36,6 +36,7 @@ class Host(Protocol):
     folder: Path
     admin_socket: Path
     access_log: Path
+    metrics: tuple[str, int] | None  # where Prometheus may ask
 
     def listens(self, port: int) -> tuple[str, int]:
         """The address for its listener, so that it can be reached at `port` of loopback."""
@@ -92,6 +93,7 @@ class EnvoyEdge:
             routes, clusters = new.pop("rds.json"), new.pop("cds.json")
             self.resources.apply({**new, "cds.json": _both(before.get("cds.json"), clusters)}, version)
             self.resources.apply({"rds.json": routes}, version, even_if_same=True)
+            self._tell_lanes(backends, split, version)
             took_s = time.monotonic() - started_s
             self.resources.apply({"cds.json": clusters}, f"{version}-end")
         except EdgeRefused:
@@ -111,11 +113,15 @@ class EnvoyEdge:
 
     def look(self) -> telemetry.Look:
         try:
-            digests = traffic.digests_of(json.loads((self.folder / "rds.json").read_text())["resources"][0])
+            digests = self.digests()
             answer = self.admin.read(telemetry.stats_path(digests))
         except (NoAnswer, OSError, ValueError, LookupError) as problem:
             raise TelemetryLost(f"The edge's counters can't be read: {problem}") from problem
         return telemetry.Look(time.monotonic(), telemetry.parse(answer, digests, self.policy.gate.slow_ms))
+
+    def digests(self) -> dict[str, str]:
+        """Cluster's name -> digest, of every release that it knows. Raises OSError, ValueError or LookupError where it has no routes yet."""
+        return traffic.digests_of(json.loads((self.folder / "rds.json").read_text())["resources"][0])
 
     def address(self) -> str:
         return f"http://127.0.0.1:{self.host.port()}"
@@ -144,6 +150,7 @@ class EnvoyEdge:
         for name, content in files.items():
             put(self.folder / name, json.dumps(content))
         self.resources.remove_all_but(set(files))
+        self._tell_lanes(backends, split, version)
         port, fixed = self._choose_port()
         try:
             self._start(port)
@@ -157,6 +164,11 @@ class EnvoyEdge:
             self.stop()
             raise
         put(self._port_file, json.dumps({"port": self.host.port(), "fixed": fixed}))
+
+    def _tell_lanes(self, backends: Sequence[Backend], split: Split, version: str) -> None:
+        """Nobody waits for that: it is for those who look on."""
+        if self.host.metrics:
+            put(self.folder / lanes.FILE, json.dumps(lanes.routes(backends, split, version)))
 
     def _choose_port(self) -> tuple[int, bool]:
         """The port, and whether a person chose it."""
@@ -172,7 +184,9 @@ class EnvoyEdge:
         _own_folder(self.sockets)
         (self.sockets / "admin.sock").unlink(missing_ok=True)
         host = self.host
-        config = bootstrap.bootstrap(host.folder, host.admin_socket, host.listens(port), host.access_log, self.policy.gate.slow_ms)
+        config = bootstrap.bootstrap(
+            host.folder, host.admin_socket, host.listens(port), host.access_log, self.policy.gate.slow_ms, host.metrics
+        )
         put(self.folder / "bootstrap.json", json.dumps(config, indent=1))
         host.start(port)
         wait_until(lambda: self.admin.live() or not host.alive(), self.policy.limits.start_s, 0.005)

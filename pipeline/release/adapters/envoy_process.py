@@ -15,7 +15,9 @@ STOP_S = 2.0  # Envoy ends at once when asked; one that does not hangs, and the 
 
 
 class EnvoyProcess:
-    """Implements `envoy.Host`."""
+    """Implements `envoy.Host`. Nobody collects its metrics but the gate."""
+
+    metrics: tuple[str, int] | None = None
 
     def __init__(self, processes: Processes, admin: Admin, folder: Path, access_log: Path) -> None:
         self.processes, self.admin = processes, admin

@@ -26,7 +26,7 @@ USUAL_PORT = 8080
 
 
 def add_to(group: click.Group) -> None:
-    for command in (up, down, status, history):
+    for command in (up, observe, down, status, history):
         group.add_command(command)
 
 
@@ -54,6 +54,8 @@ def up(env: str, port: int | None, runtime: Kind | None, as_json: bool) -> None:
         if environment.port and edge.split() is None and not port_is_free(environment.port):
             raise errors.PortTaken(f"Port {environment.port} on 127.0.0.1 is taken by another program.")
         environment.database.ensure()
+        if environment.policy.gate.reads == "prometheus":
+            environment.place.observe(["prometheus"])
         engine.recover()
         if engine.state.baseline is None:
             ended = engine.deploy(new_release(environment), "the first release of this environment")
@@ -80,6 +82,25 @@ def _usual_port(environment: Environment) -> int | None:
     """8080 the first time, if it is free."""
     first = not (environment.folder / "edge" / "port.json").exists()
     return USUAL_PORT if first and port_is_free(USUAL_PORT) else None
+
+
+@click.command()
+@click.argument("services", nargs=-1)
+@env_option
+@json_option
+def observe(services: tuple[str, ...], env: str, as_json: bool) -> None:
+    """Run Prometheus, Alertmanager, Grafana and a trace store beside an environment on containers, or only the SERVICES that are named.
+
+    \b
+    release observe --env containers
+    release observe prometheus --env containers
+    """
+    addresses = open_environment(env, quiet=True).place.observe(services)
+    if as_json:
+        print_json({"env": env, "addresses": dict(addresses)})
+        return
+    for name, address in addresses.items():
+        out.print(f"{name:13} {address}", markup=False)
 
 
 @click.command()

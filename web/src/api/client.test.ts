@@ -26,6 +26,7 @@ describe('a call', () => {
     expect(headers?.get('x-client-id')).toBe(clientId());
     expect(headers?.get('x-client-build')).toBe('unknown');
     expect(headers?.get('x-correlation-id')).toMatch(/^[0-9a-f]{32}$/);
+    expect(headers?.get('traceparent')).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/);
   });
 
   it('without an answer keeps the correlation id that it was sent with', async () => {

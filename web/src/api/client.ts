@@ -3,7 +3,7 @@ import createClient, { type Middleware } from 'openapi-fetch';
 import { build } from '../client/build.ts';
 import { correlated, report } from '../client/errors.ts';
 import { clientId } from '../client/identity.ts';
-import { randomId } from '../client/ids.ts';
+import { newTrace, randomId } from '../client/ids.ts';
 import { heed, TOO_OLD, tooOld } from '../client/notices.ts';
 import { Fault, readProblem } from './problem.ts';
 import type { components, paths } from './schema.d.ts';
@@ -19,6 +19,7 @@ const named: Middleware = {
     request.headers.set('x-client-id', clientId());
     request.headers.set('x-client-build', build());
     request.headers.set(CORRELATION, randomId());
+    request.headers.set('traceparent', newTrace());
     return request;
   },
   onResponse: ({ response }) => {

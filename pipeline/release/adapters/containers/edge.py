@@ -6,7 +6,7 @@ from pathlib import Path
 
 from release.adapters.containers.docker import CommandFailed
 from release.adapters.containers.project import Project
-from release.compose import FOLDER, LISTENS, LOG
+from release.compose import FOLDER, LISTENS, LOG, METRICS
 from release.errors import EdgeRefused, NotUp, PortTaken
 
 TAKEN = ("port is already allocated", "address already in use", "ports are not available")
@@ -16,6 +16,7 @@ class EnvoyContainer:
     """Implements `envoy.Host`. Its admin socket lies in a folder that the container shares with us alone."""
 
     folder, admin_socket, access_log = FOLDER, Path("/sockets/admin.sock"), LOG
+    metrics: tuple[str, int] | None = METRICS
 
     def __init__(self, project: Project) -> None:
         self.project = project

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,14 @@ from release.errors import MachineLacks, RegistryAway
 from release.home import Home
 
 FILE = "docker-compose.yml"
+OBSERVERS = {
+    "prometheus": 9090,
+    "alertmanager": 9093,
+    "grafana": 3000,
+    "traces": 16686,
+    "collector": 0,
+    "host": 0,
+}  # name -> port of its page
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,18 @@ class Project:
         if port is None:
             raise RegistryAway("The project's registry ended at once; `docker compose logs registry` says why.")
         return f"127.0.0.1:{port}/slipway"
+
+    def observe(self, services: Sequence[str]) -> Mapping[str, str]:
+        """Start these, or all observers, beside the store; name -> address of those with a page. Raises MachineLacks."""
+        chosen = list(services) or list(OBSERVERS)
+        try:
+            self.compose("--profile", "obs", "up", "--detach", "--no-deps", *chosen)
+        except CommandFailed as problem:
+            raise MachineLacks(
+                f"They do not start: {problem}", remedy="Are their images reachable? See runbooks/containers.md."
+            ) from problem
+        ports = {name: self.port(name, inside) for name, inside in OBSERVERS.items() if name in chosen and inside}
+        return {name: f"http://127.0.0.1:{port}" for name, port in ports.items() if port}
 
     def save_logs(self, folder: Path) -> None:
         """What each container said so far."""
