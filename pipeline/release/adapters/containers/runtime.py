@@ -5,7 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, Protocol
+
+import httpx
 
 from release.adapters.containers.docker import CommandFailed, run
 from release.adapters.containers.project import Project
@@ -18,7 +21,8 @@ from release.runtime import instance_name, origin_name
 from release.traffic import Backend
 
 PORT = 8000
-POLL_S = 0.05
+POLL_S, ANSWER_S = 0.1, 1.0
+STARTING = "(health: starting)"
 LABEL, ROLE = "slipway.digest", "slipway.role"
 NOBODY = "127.0.0.1:1"  # seen from the edge: refused at once
 API, WEB = "api-canary", "web-green"  # the services that a release is made from; the lane is the edge's word, not the container's
@@ -35,6 +39,7 @@ class ComposeRuntime:
 
     def __init__(self, project: Project, policy: Policy, names: Names, pause: Callable[[float], None] = time.sleep) -> None:
         self.project, self.docker, self.policy, self.names, self.pause = project, project.docker, policy, names, pause
+        self.client = httpx.Client(timeout=ANSWER_S, trust_env=False)
         self.logs = project.home.env(project.env) / "logs"
 
     def migrate(self, release: Release) -> None:
@@ -55,8 +60,8 @@ class ComposeRuntime:
                 if name in there:
                     self.docker.end(there[name]["Id"], 1)
             try:
-                with ThreadPoolExecutor(len(missing)) as pool:
-                    list(pool.map(lambda name: self._spawn(release, name, image), missing))
+                for name in missing:  # not at once: what serves users needs the machine, too
+                    self._spawn(release, name, image)
                 self._wait_ready(release)
             except BaseException:
                 self._end([container for name, container in self._containers(release.digest).items() if name in missing])
@@ -101,13 +106,28 @@ class ComposeRuntime:
 
     def _wait_ready(self, release: Release) -> None:
         end_s = time.monotonic() + self.policy.limits.start_s
-        while waiting := [name for name in self._names(release) if not _ready(self._containers(release.digest).get(name))]:
+        while waiting := [name for name in self._names(release) if not self._ready(self._containers(release.digest).get(name))]:
             last = time.monotonic() > end_s
             for name in waiting:
                 container = self._containers(release.digest).get(name)
                 if container is None or container["State"] in ("exited", "dead") or last:
                     raise self._never(name, container)
             self.pause(POLL_S)
+
+    def _ready(self, container: dict[str, Any] | None) -> bool:
+        """Its image's health check has passed once, or, before its first turn, it says so itself where containers can be reached from here.
+
+        Docker's own checks cost a process each: often enough to be quick, those of a starting release would starve the one that serves.
+        One that fails the check later may still answer some: the edge and the gate judge that.
+        """
+        if container is None or not _lives(container):
+            return False
+        if STARTING not in container["Status"]:
+            return True
+        with suppress(httpx.HTTPError):
+            path = "/readyz" if container["Labels"][ROLE] == "api" else "/-/origin"
+            return self.client.get(f"http://{self._address(container)}{path}").status_code == 200
+        return False
 
     def _never(self, name: str, container: dict[str, Any] | None) -> NeverReady:
         log = self.docker.log(container["Id"], 15) if container else ""
@@ -137,7 +157,7 @@ class ComposeRuntime:
     def _backend(self, digest: str) -> Backend:
         """With a dead origin, too: nobody answers there, so the edge turns to the baseline's. None at all would say that there is no SPA."""
         there = [container for _, container in sorted(self._containers(digest).items())]
-        api = [one for one in there if one["Labels"][ROLE] == "api" and _ready(one)]
+        api = [one for one in there if one["Labels"][ROLE] == "api" and self._ready(one)]
         web = [one for one in there if one["Labels"][ROLE] == "web"]
         return Backend(digest, tuple(map(self._address, api)), tuple(map(self._address, web)))
 
@@ -148,8 +168,3 @@ class ComposeRuntime:
 
 def _lives(container: dict[str, Any] | None) -> bool:
     return container is not None and container["State"] == "running"
-
-
-def _ready(container: dict[str, Any] | None) -> bool:
-    """Its image's health check has passed once. One that fails it later may still answer some: the edge and the gate judge that."""
-    return container is not None and _lives(container) and "(health: starting)" not in container["Status"]
