@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import random
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,6 +56,27 @@ def test_only_the_edge_is_published_and_only_on_loopback(project: Project, addre
     ports = {service: project.container(service)["HostConfig"]["PortBindings"] for service in ("postgres", *OURS, "edge")}
     assert {service for service, bindings in ports.items() if bindings} == {"edge"}
     assert {binding["HostIp"] for binding in ports["edge"]["8080/tcp"]} == {"127.0.0.1"}
+
+
+def test_it_answers_as_its_document_says(address: str, tmp_path: Path) -> None:
+    """Through the edge, as users reach it."""
+    seed = os.environ.get("SCHEMATHESIS_SEED") or str(random.randrange(2**32))
+    config = ROOT / "api" / "tests" / "schemathesis.toml"
+    words = [
+        "run",
+        f"{address}/openapi.json",
+        "--phases",
+        "examples,fuzzing,stateful",
+        "--seed",
+        seed,
+        "--max-examples",
+        "40",
+        "--max-time",
+        "15",
+    ]
+    argv = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), *words, "--no-color", "--generation-database", "none"]
+    done = subprocess.run(argv, check=False, capture_output=True, text=True, cwd=tmp_path, timeout=200)
+    assert done.returncode == 0, f"again with SCHEMATHESIS_SEED={seed}\n{done.stdout[-6000:]}{done.stderr[-2000:]}"
 
 
 def test_two_projects_live_side_by_side(new_project: Callable[[], Project], address: str) -> None:
