@@ -3,7 +3,7 @@
 SlipwayError
 ├── UsageError            2   the command line makes no sense
 ├── Interrupted         130   Ctrl-C
-├── artifact: UnknownDigest 10, NotADigest 11, Tampered 12, Unsigned 13, WrongSignature 14, Quarantined 15, PatchDoesNotApply 16, BuildFailed 17, RegistryAway 18
+├── artifact: UnknownDigest 10, NotADigest 11, Tampered 12, Unsigned 13, WrongSignature 14, Quarantined 15, PatchDoesNotApply 16, BuildFailed 17, RegistryAway 18, Weak 19
 ├── configuration: BadPolicy 20, BadScenario 21
 ├── rollout: RolloutInProgress 30, NoRollout 31, Frozen 32, Aborted 33, NothingToRollBackTo 34, NotUp 35
 ├── world: PortTaken 40, NeverReady 41, EdgeRefused 42, DatabaseFailed 43, TelemetryLost 44, MachineLacks 45, SmokeFailed 46
@@ -102,6 +102,14 @@ class RegistryAway(SlipwayError):
     exit_code = 18
     runbook = "containers.md"
     remedy = "`make up RUNTIME=compose` starts the environment's own registry; SLIPWAY_REGISTRY names another. A rollback needs none."
+
+
+class Weak(SlipwayError):
+    """A part of the release has a known vulnerability, or a licence that is not wanted."""
+
+    exit_code = 19
+    runbook = "artifact-refused.md"
+    remedy = "Renew the part (`make locks`), or accept the finding for a while in pipeline/scan.yaml: id, reason, expires."
 
 
 class BadPolicy(SlipwayError):

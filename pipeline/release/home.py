@@ -51,6 +51,11 @@ class Home:
         return self.var / "images"
 
     @property
+    def advisories(self) -> Path:
+        """What is known of vulnerable packages: SLIPWAY_ADVISORIES, else a folder of this checkout."""
+        return Path(os.environ.get("SLIPWAY_ADVISORIES") or self.var / "advisories")
+
+    @property
     def keys(self) -> Path:
         return self.var / "keys"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from release.artifact import Release
 from release.telemetry import Look
@@ -20,6 +20,10 @@ class Artifacts(Protocol):
 
         Raises NotADigest, UnknownDigest, Tampered, Unsigned or WrongSignature.
         """
+        ...
+
+    def sbom(self, digest: str) -> Mapping[str, Any]:
+        """Its CycloneDX document. The caller has verified it."""
         ...
 
     def unpack(self, digest: str, into: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from release.adapters import layer
 from release.adapters.attestations import Attestations
@@ -66,6 +68,10 @@ class OciArtifacts:
     def lock(self, digest: str) -> bytes:
         """What pins its dependencies. Raises UnknownDigest or Tampered."""
         return self._content(digest).lock
+
+    def sbom(self, digest: str) -> Mapping[str, Any]:
+        """Its CycloneDX document. Raises as `verify` does."""
+        return self._attestations.statement(checked(digest), Kind.SBOM).predicate
 
     def unpack(self, digest: str, into: Path) -> None:
         """Have the artifact's files, and no others, below `into`; hashes are checked again. The caller has verified it. Idempotent."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from release.adapters.attestations import Attestations
 from release.adapters.containers.registry import Registry
@@ -80,6 +81,10 @@ class RegistryImages:
         except SlipwayError:
             self._fetch(checked(digest))
         return self.images.verify(digest)
+
+    def sbom(self, digest: str) -> Mapping[str, Any]:
+        """Its CycloneDX document. The caller has verified it."""
+        return Attestations(self.images.layout, self.images.keys).statement(checked(digest), Kind.SBOM).predicate
 
     def unpack(self, digest: str, into: Path) -> None:
         raise NotImplementedError("an image is the engine's to unpack")
