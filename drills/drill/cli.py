@@ -17,7 +17,7 @@ from drill.batch import worst
 from drill.report import render
 from release.errors import DrillFailed, DrillInvalid, UsageError
 from release.home import Home
-from release.places import KINDS, Kind
+from release.places import RUNTIMES, RuntimeName
 from release.say import Commands, env_option, err, json_option, out
 from release.say import as_json as print_json
 
@@ -69,9 +69,11 @@ def list_(as_json: bool) -> None:
 @click.option("--rate", type=click.FloatRange(1, 1000), help="Requests per second. Default: the scenario's.")
 @click.option("--keep", is_flag=True, help="Leave the store running afterwards, to look around.")
 @click.option("--all", "everything", is_flag=True, help="Every scenario of `drill list`, one after the other.")
-@click.option("--runtime", type=click.Choice(KINDS), default="embedded", show_default=True, help="Processes, or containers.")
+@click.option("--runtime", type=click.Choice(RUNTIMES), default="embedded", show_default=True, help="Processes, or containers.")
 @json_option
-def run(name: str, runs: int, seed: int | None, rate: float | None, keep: bool, everything: bool, runtime: Kind, as_json: bool) -> None:
+def run(
+    name: str, runs: int, seed: int | None, rate: float | None, keep: bool, everything: bool, runtime: RuntimeName, as_json: bool
+) -> None:
     """Run a drill and write its report.
 
     \b

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from release.errors import SlipwayError
-from release.places import Kind
+from release.places import RuntimeName
 
 STOP_S = 20.0  # an interrupted engine sends everyone back and drains; then it is killed
 ENDED = (0, 33)  # promoted, aborted: a rollout that came to its end
@@ -96,7 +96,7 @@ class Engine:
     env: str
     logs: Path
     policy: Path | None = None  # instead of the checkout's own
-    kind: Kind = "embedded"
+    kind: RuntimeName = "embedded"
     calls: list[Call] = field(default_factory=list)
 
     def build(self, patch: Path | None) -> Call:

@@ -32,7 +32,7 @@ from release import policy as policies
 from release.environment import Environment
 from release.errors import Interrupted, UsageError
 from release.home import Home
-from release.places import Kind
+from release.places import RuntimeName
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 TICK_S = 0.2
@@ -49,7 +49,7 @@ class Run:
     name: str
     view: View
     keep: bool = False
-    kind: Kind = "embedded"
+    kind: RuntimeName = "embedded"
     engine: Engine = field(init=False)
     live: Live = field(init=False)
     traffic: Traffic | None = None

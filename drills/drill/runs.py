@@ -14,7 +14,7 @@ from drill.run import Run, new_name
 from drill.scenario import Drill
 from drill.view import view
 from release.home import Home
-from release.places import Kind
+from release.places import RuntimeName
 
 
 def sweep(home: Home, console: Console) -> None:
@@ -25,14 +25,14 @@ def sweep(home: Home, console: Console) -> None:
             sandbox.clean(home, one)
 
 
-def again_and_again(home: Home, drill: Drill, runs: int, console: Console, *, keep: bool, kind: Kind = "embedded") -> dict[str, Any]:
+def again_and_again(home: Home, drill: Drill, runs: int, console: Console, *, keep: bool, kind: RuntimeName = "embedded") -> dict[str, Any]:
     """The report of one run, or one over several; run i uses seed + i - 1."""
     seeds = [drill.scenario.load.seed + number for number in range(runs)]
     reports = [once(home, drill.with_load(seed=seed), console, keep=keep, kind=kind) for seed in seeds]
     return reports[0] if runs == 1 else conclude(home, drill, reports, console)
 
 
-def once(home: Home, drill: Drill, console: Console, *, keep: bool, kind: Kind) -> dict[str, Any]:
+def once(home: Home, drill: Drill, console: Console, *, keep: bool, kind: RuntimeName) -> dict[str, Any]:
     name = new_name(home, drill)
     with view(console, f"{drill.name}: {drill.scenario.title}") as shown:
         run = Run(home, drill, name, shown, keep, kind)

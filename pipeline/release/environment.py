@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
 from release import policy as policies
+from release.adapters.annotations import Annotations
 from release.adapters.clock import RealClock
 from release.adapters.envoy import EnvoyEdge
 from release.adapters.files import alone, put
@@ -19,10 +21,11 @@ from release.adapters.logs import bound
 from release.adapters.smoke import HttpSmoke
 from release.engine import Engine, World
 from release.errors import LedgerDamaged, MachineLacks, NoRollout, RolloutInProgress, SlipwayError, UsageError
-from release.events import AbortRequested, RolloutEnded
+from release.events import AbortRequested, Event, RolloutEnded
 from release.home import Home
 from release.ledger import Entry, Ledger, fold
-from release.places import Database, Kind, Place, kind_of, place
+from release.narrate import tell
+from release.places import Database, Place, RuntimeName, kind_of, place
 from release.policy import Policy
 from release.ports import Artifacts
 from release.rollout import State
@@ -62,10 +65,10 @@ class Environment:
         return RealClock()
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> RuntimeName:
         return kind_of(self.folder)
 
-    def choose(self, kind: Kind | None) -> None:
+    def choose(self, kind: RuntimeName | None) -> None:
         """Which runtime, before anything runs; None keeps what was chosen. Raises UsageError where the environment has another."""
         if self.folder.exists() and (self.folder / "ledger.jsonl").exists():
             if kind not in (None, self.kind):
@@ -127,8 +130,24 @@ class Environment:
         except OSError as problem:
             log.warning("The logs of %s can't be bounded: %s", self.name, problem)
 
+    @cached_property
+    def annotations(self) -> Annotations:
+        return Annotations(self.place.grafana)
+
+    def note(self, event: Event) -> None:
+        """Into the ledger, by a command that leads no rollout. An engine that lives hears it there. Raises LedgerDamaged."""
+        entry = self.ledger.append(event)
+        if entry and holder(self.lock_path) is None:
+            self._annotate(entry)
+
+    def _annotate(self, entry: Entry) -> None:
+        sentence = tell(entry)
+        if sentence and not (entry.name == "gate_looked" and entry.data["verdict"] != "FAIL"):
+            self.annotations.add(sentence, ["slipway", self.name, entry.name], int(datetime.fromisoformat(entry.wall).timestamp() * 1000))
+
     def _heard(self, entry: Entry) -> None:
         """A rollout may take long under much traffic. After a look of the gate nobody waits for us."""
+        self._annotate(entry)
         if entry.name == "gate_looked" and time.monotonic() - self._logs_bound_s >= LOGS_EVERY_S:
             self.bound_logs()
         if self.listener:

@@ -18,8 +18,8 @@ from release.home import Home
 from release.policy import Policy
 from release.ports import Artifacts, Runtime, Telemetry
 
-Kind = Literal["embedded", "compose"]
-KINDS: tuple[Kind, ...] = ("embedded", "compose")
+RuntimeName = Literal["embedded", "compose"]
+RUNTIMES: tuple[RuntimeName, ...] = ("embedded", "compose")
 
 
 class Database(Protocol):
@@ -54,13 +54,14 @@ class Place:
     edge: EnvoyEdge
     database: Database
     telemetry: Telemetry | None = None
+    grafana: Callable[[], str | None] = lambda: os.environ.get("SLIPWAY_GRAFANA")
     publish: Callable[[str], None] = nothing_more
     observe: Callable[[Sequence[str]], Mapping[str, str]] = no_observers
     sweep: Callable[[bool], None] = nothing_more
     save_logs: Callable[[Path], None] = nothing_more  # those that do not lie in the environment's folder anyway
 
 
-def kind_of(folder: Path) -> Kind:
+def kind_of(folder: Path) -> RuntimeName:
     """As it was chosen by the first `release up`."""
     try:
         return "compose" if (folder / "runtime").read_text().strip() == "compose" else "embedded"
@@ -68,7 +69,7 @@ def kind_of(folder: Path) -> Kind:
         return "embedded"
 
 
-def place(kind: Kind, home: Home, env: str, policy: Policy, port: int | None, clock: RealClock) -> Place:
+def place(kind: RuntimeName, home: Home, env: str, policy: Policy, port: int | None, clock: RealClock) -> Place:
     if kind == "compose":
         return _compose(home, env, policy, port, clock)
     if policy.gate.reads != "edge":
@@ -104,6 +105,7 @@ def _compose(home: Home, env: str, policy: Policy, port: int | None, clock: Real
         edge,
         PostgresContainer(project),
         telemetry=PrometheusTelemetry(project, edge.digests, policy.gate.slow_ms) if policy.gate.reads == "prometheus" else None,
+        grafana=lambda: os.environ.get("SLIPWAY_GRAFANA") or project.grafana(),
         publish=publish,
         observe=project.observe,
         sweep=project.sweep,

@@ -10,7 +10,7 @@ import click
 from release.artifact import checked
 from release.commands.common import build_and_prune, open_environment, runtime_option
 from release.home import Home, short
-from release.places import Kind
+from release.places import RuntimeName
 from release.retention import NEWEST
 from release.say import as_json as print_json
 from release.say import env_option, err, json_option, out
@@ -25,7 +25,7 @@ def add_to(group: click.Group) -> None:
 @click.option("--patch", type=click.Path(path_type=Path), help="Apply this patch to a copy of the tree first.")
 @runtime_option
 @json_option
-def build(patch: Path | None, runtime: Kind | None, as_json: bool) -> None:
+def build(patch: Path | None, runtime: RuntimeName | None, as_json: bool) -> None:
     """Build and sign a release of this tree; print its digest.
 
     The same source gives the same digest, on any day and in any folder. A new one lets old ones go: see `release prune`.

@@ -17,13 +17,13 @@ from release.events import RolloutEnded
 from release.home import Home
 from release.ledger import Entry
 from release.narrate import tell
-from release.places import KINDS, Kind
+from release.places import RUNTIMES, RuntimeName
 from release.say import err
 
 if TYPE_CHECKING:
     from release.adapters.build import Built
 
-runtime_option = click.option("--runtime", type=click.Choice(KINDS), help="Processes of this machine (the default), or containers.")
+runtime_option = click.option("--runtime", type=click.Choice(RUNTIMES), help="Processes of this machine (the default), or containers.")
 LOOK_EVERY_S = 5.0  # a gate that has not decided is reported this often
 
 
@@ -50,7 +50,7 @@ def progress(console: Console) -> Callable[[Entry], None]:
     return listen
 
 
-def build_and_prune(home: Home, patch: Path | None = None, kind: Kind = "embedded") -> Built:
+def build_and_prune(home: Home, patch: Path | None = None, kind: RuntimeName = "embedded") -> Built:
     """A new release, and older ones that nobody needs go. Whatever hinders that, the build has succeeded."""
     from release.housekeeping import prune
 
@@ -63,7 +63,7 @@ def build_and_prune(home: Home, patch: Path | None = None, kind: Kind = "embedde
     return built
 
 
-def _build(home: Home, patch: Path | None, kind: Kind) -> Built:
+def _build(home: Home, patch: Path | None, kind: RuntimeName) -> Built:
     if kind == "compose":
         from release.adapters.containers.build import build as build_image
 

@@ -16,7 +16,7 @@ from release.commands.common import new_release, open_environment, port_is_free,
 from release.environment import Environment
 from release.home import short
 from release.narrate import tell
-from release.places import Kind
+from release.places import RuntimeName
 from release.rollout import State
 from release.say import as_json as print_json
 from release.say import env_option, err, json_option, out
@@ -40,7 +40,7 @@ def add_to(group: click.Group) -> None:
 )
 @runtime_option
 @json_option
-def up(env: str, port: int | None, runtime: Kind | None, as_json: bool) -> None:
+def up(env: str, port: int | None, runtime: RuntimeName | None, as_json: bool) -> None:
     """Run the store: database, edge and the release that served last; at first, a release of this tree.
 
     The first time decides where: `--runtime compose` means containers, for this and all later commands of this environment.

@@ -79,7 +79,7 @@ def _list(env: str, as_json: bool) -> None:
 def _note(env: str, event: e.Event, text: str, as_json: bool) -> None:
     environment = open_environment(env, quiet=True)
     environment.state()  # a damaged ledger gets no more entries
-    environment.ledger.append(event)
+    environment.note(event)
     if as_json:
         print_json({"env": env, "done": e.name_of(type(event))})
     else:

@@ -94,6 +94,10 @@ class Project:
         ports = {name: self.port(name, inside) for name, inside in OBSERVERS.items() if name in chosen and inside}
         return {name: f"http://127.0.0.1:{port}" for name, port in ports.items() if port}
 
+    def grafana(self) -> str | None:
+        port = self.port("grafana", 3000)
+        return f"http://127.0.0.1:{port}" if port else None
+
     def save_logs(self, folder: Path) -> None:
         """What each container said so far."""
         for container in self.docker.containers(self.name):
