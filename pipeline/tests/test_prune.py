@@ -22,6 +22,7 @@ from release.adapters.oci import OciArtifacts
 from release.adapters.processes import Processes
 from release.adapters.prune import Pruned
 from release.adapters.venvs import name_for
+from release.artifact import EMPTY, IMAGE_CONFIG_TYPE, LAYER_TYPE, Kind, Manifest, descriptor, digest_of, encode, referrer
 from release.cli import main
 from release.home import Home, short
 from release.housekeeping import prune
@@ -314,3 +315,27 @@ def test_a_new_release_is_there_whatever_the_clock_says_and_whatever_hinders_the
     os.utime(OciArtifacts(home).manifest_path(new), (0, 0))
     prune(home, 1, also={new})
     assert set(OciArtifacts(home).list()) == {digests[4], new}
+
+
+def image(home: Home, number: int) -> str:
+    """One that was built here: its manifest, a layer, and a signature that hangs on it."""
+    layout = Layout(home.images, IMAGE_CONFIG_TYPE)
+    settings, layer, bundle = (f"{what} {number}".encode() for what in ("settings", "layer", "bundle"))
+    built = encode(Manifest(config=descriptor(IMAGE_CONFIG_TYPE, settings), layers=(descriptor(LAYER_TYPE, layer),)))
+    with layout.locked():
+        for blob in (settings, layer, bundle, EMPTY):
+            layout.write(blob)
+        layout.add([built, referrer(built, Kind.IMAGE_SIGNATURE, bundle)])
+    os.utime(layout.path(digest_of(built)), (number, number))
+    return digest_of(built)
+
+
+def test_old_images_go_with_what_is_attested_about_them(home: Home, digests: tuple[str, ...]) -> None:
+    images = [image(home, number) for number in range(1, 5)]
+    gone = prune(home, newest=2)
+    layout = Layout(home.images, IMAGE_CONFIG_TYPE)
+    assert set(images) & set(gone.releases) == set(images[:2])
+    assert [one.digest for one in layout.releases()] == images[2:]
+    assert len(layout.index().manifests) == 4  # two images, a signature each
+    assert len(list(layout.path("").iterdir())) == 2 * 5 + 1  # manifest, settings, layer, its signature's manifest and bundle; one empty
+    assert prune(home, newest=2).releases == ()

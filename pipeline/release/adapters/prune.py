@@ -6,14 +6,14 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from release.adapters.layout import Layout
 from release.adapters.oci import OciArtifacts
 from release.adapters.processes import Processes
 from release.adapters.venvs import name_for
-from release.artifact import LOCK
+from release.artifact import IMAGE_CONFIG_TYPE, LOCK
 from release.errors import MachineLacks, SlipwayError
 from release.home import Home, short
 
@@ -35,7 +35,8 @@ class Pruned:
 def prune(home: Home, choose: Callable[[Sequence[str]], frozenset[str]]) -> Pruned:
     """`choose` hears all digests, oldest first, and names those that stay; it may name more. Raises Tampered, MachineLacks, and what it raises."""
     try:
-        return _prune(home, choose)
+        pruned, images = _prune(home, choose), _prune_images(home, choose)
+        return replace(pruned, releases=pruned.releases + images)
     except OSError as problem:
         raise MachineLacks(f"{problem.filename}: {problem.strerror}.", remedy=f"May you write to {home.var}?") from problem
 
@@ -59,6 +60,19 @@ def _prune(home: Home, choose: Callable[[Sequence[str]], frozenset[str]]) -> Pru
             venvs=_remove_all_but(home.venvs, set(_venvs(home, stay))),
             logs=_remove_logs(home, {short(digest) for digest in stay}),
         )
+
+
+def _prune_images(home: Home, choose: Callable[[Sequence[str]], frozenset[str]]) -> tuple[str, ...]:
+    """Those that were built here and sent elsewhere: a running one needs nothing of this layout. What went."""
+    layout = Layout(home.images, IMAGE_CONFIG_TYPE)
+    if not layout.root.exists():
+        return ()
+    with layout.locked():
+        built = layout.oldest_first()
+        stay = choose(built)
+        layout.replace_index(layout.about(layout.index(), stay))
+        layout.sweep()
+    return tuple(digest for digest in built if digest not in stay)
 
 
 def _venvs(home: Home, digests: Set[str]) -> Iterator[str]:
