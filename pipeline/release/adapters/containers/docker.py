@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -92,6 +92,13 @@ class Docker:
                     if name.startswith(f"{repository}@"):
                         with suppress(*GONE):
                             self.api.remove_image(name)
+
+    def share_cpu(self, containers: Iterable[str], shares: int) -> None:
+        try:
+            for container in containers:
+                self.api.update_container(container, cpu_shares=shares)
+        except GONE as problem:
+            raise no_engine(problem) from problem
 
     def end(self, container: str, patience_s: float) -> str:
         """Stop it, bounded, and remove it; the end of its log."""

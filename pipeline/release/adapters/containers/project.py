@@ -28,12 +28,9 @@ OBSERVERS = {
 
 @dataclass(frozen=True)
 class Project:
-    """`variables` are those of docker-compose.yml that differ from its defaults."""
-
     home: Home
     env: str
     docker: Docker = field(default_factory=Docker)
-    variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -46,7 +43,7 @@ class Project:
         return self.home.env(self.env) / "edge"
 
     def compose(self, *words: str, **variables: str) -> str:
-        """Raises CommandFailed, MachineLacks."""
+        """`variables` are those of docker-compose.yml that differ from our defaults. Raises CommandFailed, MachineLacks."""
         ours = {
             "PORT": "0",
             "SLIPWAY_EDGE": str(self.edge_folder),
@@ -54,7 +51,7 @@ class Project:
             "SLIPWAY_EDGE_USER": f"{os.getuid()}:{os.getgid()}",
         }
         argv = ("compose", "--project-name", self.name, "--project-directory", str(self.home.root), "--file", str(self.home.root / FILE))
-        return run([*argv, "--progress", "quiet", *words], environ={**ours, **self.variables, **variables}).decode()
+        return run([*argv, "--progress", "quiet", *words], environ={**ours, **variables}).decode()
 
     def service(self, name: str) -> dict[str, Any] | None:
         """The container of a service that compose keeps, dead or alive."""

@@ -23,6 +23,7 @@ from release.traffic import Backend
 PORT = 8000
 POLL_S, ANSWER_S = 0.1, 1.0
 STARTING = "(health: starting)"
+GETTING_READY, SERVING = 128, 1024  # CPU shares, where the machine is busy: users come before a release that only starts
 LABEL, ROLE = "slipway.digest", "slipway.role"
 NOBODY = "127.0.0.1:1"  # seen from the edge: refused at once
 API, WEB = "api-canary", "web-green"  # the services that a release is made from; the lane is the edge's word, not the container's
@@ -63,6 +64,7 @@ class ComposeRuntime:
                 for name in missing:  # not at once: what serves users needs the machine, too
                     self._spawn(release, name, image)
                 self._wait_ready(release)
+                self.docker.share_cpu([container["Id"] for container in self._containers(release.digest).values()], SERVING)
             except BaseException:
                 self._end([container for name, container in self._containers(release.digest).items() if name in missing])
                 raise
@@ -100,7 +102,7 @@ class ComposeRuntime:
         labels = ("--label", f"{LABEL}={release.digest}", "--label", f"{ROLE}={service.partition('-')[0]}")
         argv = ("run", "--detach", "--no-deps", "--no-TTY", "--use-aliases", "--name", f"{self.project.name}-{name}", *labels, service)
         try:
-            self.project.compose(*argv, SLIPWAY_CANARY=image, SLIPWAY_CANARY_DIGEST=release.digest)
+            self.project.compose(*argv, SLIPWAY_CANARY=image, SLIPWAY_CANARY_DIGEST=release.digest, SLIPWAY_CPU_SHARES=str(GETTING_READY))
         except CommandFailed as problem:
             raise NeverReady(f"{name} can't be started: {problem}") from problem
 
