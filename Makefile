@@ -17,7 +17,7 @@ HAS_WEB := $(wildcard web/package-lock.json)
 NPM := { [ -w "$$HOME" ] || export npm_config_cache="$(CURDIR)/var/npm"; } && PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix web --loglevel error
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev web-check web-unit drill drills report figures up down ship rollback status test unit web long check contract format locks cosign screenshot test-containers image generated observe
+.PHONY: help setup setup-dev web-check web-unit drill drills report figures up down ship rollback status test unit web long check contract format locks cosign screenshot test-containers image base-images generated observe
 
 help: ## this page
 	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -86,6 +86,9 @@ test-containers: setup-dev ## the images and docker-compose.yml, on a Docker eng
 
 image: .venv/containers.stamp ## this tree as a signed image; the digest that it prints is the same everywhere (needs Docker)
 	@$(BIN)/release build --runtime compose
+
+base-images: .venv/containers.stamp ## name public images by the digests that their tags mean today (needs Docker)
+	@$(BIN)/release base-images
 
 generated: setup-dev ## renew what is written from policy.yaml: containers/edge, rules and dashboards below containers/observability
 	@$(BIN)/python -m release.compose && $(BIN)/python -m release.observability

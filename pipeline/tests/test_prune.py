@@ -339,3 +339,7 @@ def test_old_images_go_with_what_is_attested_about_them(home: Home, digests: tup
     assert len(layout.index().manifests) == 4  # two images, a signature each
     assert len(list(layout.path("").iterdir())) == 2 * 5 + 1  # manifest, settings, layer, its signature's manifest and bundle; one empty
     assert prune(home, newest=2).releases == ()
+
+
+def test_a_machine_that_has_only_images_has_nothing_else_to_remove(tmp_path: Path) -> None:
+    assert prune(Home(tmp_path)) == Pruned((), kept=0, blobs=0, folders=(), venvs=(), logs=())

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import threading
 import zipfile
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from release import errors
-from release.adapters.advisories import read
+from release.adapters.advisories import fetch, read
 from release.scan import Finding, Part, Rules, parts, scan
 
 
@@ -90,6 +94,30 @@ def test_data_that_is_missing_or_damaged_is_told(tmp_path: Path) -> None:
     (tmp_path / "PyPI.zip").write_bytes(b"no archive")
     with pytest.raises(errors.UsageError, match=r"PyPI\.zip"):
         list(read(tmp_path))
+
+
+@pytest.fixture
+def export(tmp_path: Path) -> Iterator[str]:
+    """A mirror of PyPI's advisories."""
+    folder = tmp_path / "mirror" / "PyPI"
+    folder.mkdir(parents=True)
+    with zipfile.ZipFile(folder / "all.zip", "w") as archive:
+        archive.writestr("OSV-1.json", json.dumps(advisory()))
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(folder.parent))) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/{{ecosystem}}/all.zip"
+        server.shutdown()
+        thread.join()
+
+
+def test_advisories_are_fetched_whole_or_left_as_they_are(export: str, tmp_path: Path) -> None:
+    kept = tmp_path / "advisories"
+    fetch(kept, ["PyPI"], export)
+    assert [one["id"] for one in read(kept)] == ["OSV-1"]
+    with pytest.raises(errors.MachineLacks, match="npm"):
+        fetch(kept, ["npm"], export)
+    assert [path.name for path in kept.iterdir()] == ["PyPI.zip"]
 
 
 def test_what_was_accepted_counts_again_when_it_has_expired() -> None:

@@ -22,6 +22,12 @@ def run(*argv: str, **environ: str) -> str:
     return done.stdout
 
 
+def image_of(service: str) -> str:
+    """As docker-compose.yml names it here."""
+    said = json.loads(run("docker", "compose", "--profile", "*", "config", "--format", "json"))
+    return str(said["services"][service]["image"])
+
+
 class Project:
     """`docker compose` under a name of its own, on any free port."""
 

@@ -15,7 +15,7 @@ import httpx
 import pytest
 import yaml
 
-from containers.conftest import ROOT, run
+from containers.conftest import ROOT, image_of, run
 from containers.test_releases import Store
 from release import policy, slo
 from release.dashboards import all_dashboards, queries
@@ -24,15 +24,13 @@ from release.telemetry import bucket_edge_ms
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
 POLICY = policy.read(ROOT / "pipeline" / "policy.yaml")
 CONFIG = ROOT / "containers" / "observability"
-PROMETHEUS = os.environ.get("PROMETHEUS_IMAGE", "prom/prometheus:v3.5.0")
-ALERTMANAGER = os.environ.get("ALERTMANAGER_IMAGE", "prom/alertmanager:v0.28.1")
 BIN = Path(sys.executable).parent
 MINUTES = {"5m": 5, "30m": 30, "1h": 60, "6h": 360, "3d": 4320}
 LE = f"{bucket_edge_ms(POLICY.gate.slow_ms):g}"
 
 
 def promtool(folder: Path, *words: str) -> str:
-    return run("docker", "run", "--rm", "--volume", f"{folder}:/rules:ro", "--entrypoint", "promtool", PROMETHEUS, *words)
+    return run("docker", "run", "--rm", "--volume", f"{folder}:/rules:ro", "--entrypoint", "promtool", image_of("prometheus"), *words)
 
 
 def series(name: str, phases: list[tuple[float, int]]) -> list[dict[str, str]]:
@@ -112,7 +110,16 @@ def test_an_alert_names_the_release_in_progress_and_the_page(tmp_path: Path) -> 
 def test_prometheus_takes_its_configuration() -> None:
     mount = ("--volume", f"{CONFIG / 'prometheus'}:/etc/prometheus:ro")
     assert "SUCCESS" in run(
-        "docker", "run", "--rm", *mount, "--entrypoint", "promtool", PROMETHEUS, "check", "config", "/etc/prometheus/prometheus.yml"
+        "docker",
+        "run",
+        "--rm",
+        *mount,
+        "--entrypoint",
+        "promtool",
+        image_of("prometheus"),
+        "check",
+        "config",
+        "/etc/prometheus/prometheus.yml",
     )
 
 
@@ -121,7 +128,7 @@ def test_prometheus_takes_its_configuration() -> None:
 )
 def test_alertmanager_sends_each_where_it_belongs(labels: str, receiver: str) -> None:
     mount = ("--volume", f"{CONFIG / 'alertmanager'}:/etc/alertmanager:ro")
-    amtool = ("docker", "run", "--rm", *mount, "--entrypoint", "amtool", ALERTMANAGER)
+    amtool = ("docker", "run", "--rm", *mount, "--entrypoint", "amtool", image_of("alertmanager"))
     assert "SUCCESS" in run(*amtool, "check-config", "/etc/alertmanager/alertmanager.yml")
     file = "--config.file=/etc/alertmanager/alertmanager.yml"
     assert run(*amtool, "config", "routes", "test", file, labels).strip() == receiver

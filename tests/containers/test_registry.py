@@ -180,3 +180,26 @@ def test_cosign_accepts_it_and_refuses_what_we_refuse(registry: Registry, good: 
     wrong = replace(registry, name=f"{registry.name}-wrong")
     push(wrong, good, {Kind.IMAGE_SIGNATURE: sign_statement(signing_key(tmp_path / "s"), encode(said(ours(good)[Kind.IMAGE_SIGNATURE])))})
     assert subprocess.run(["cosign", "verify", *key, f"{wrong.name}@{good}"], check=False, capture_output=True).returncode != 0
+
+
+def test_public_images_are_named_by_what_the_registry_says_their_tags_mean(host: str, tmp_path: Path) -> None:
+    image = f"{host}/python:3.13-slim"
+    run("docker", "tag", "python:3.13-slim", image)
+    try:
+        pushed = run("docker", "push", "--quiet", image)
+    finally:
+        run("docker", "image", "rm", image)
+    (tmp_path / "Dockerfile").write_text(f"FROM {image} AS packages\n")
+    (tmp_path / "docker-compose.yml").write_text(f"image: ${{POSTGRES_IMAGE:-{image}}}\n")
+    command = (str(ROOT / ".venv/bin/release"), "base-images", "--in", str(tmp_path), "--json")
+    answer = json.loads(run(*command))
+    digest = answer["images"][image]
+    assert answer["changed"] == ["Dockerfile", "docker-compose.yml"]
+    assert digest in run("docker", "buildx", "imagetools", "inspect", f"{image}@{digest}"), pushed
+    assert (tmp_path / "Dockerfile").read_text() == f"FROM {image}@{digest} AS packages\n"
+    assert (tmp_path / "docker-compose.yml").read_text() == f"image: ${{POSTGRES_IMAGE:-{image}@{digest}}}\n"
+    assert json.loads(run(*command))["changed"] == []
+    (tmp_path / "Dockerfile").write_text(f"FROM {host}/nobody:1\n")
+    refused = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert refused.returncode == errors.RegistryAway.exit_code
+    assert f"{digest}}}" in (tmp_path / "docker-compose.yml").read_text(), "all files are written, or none"

@@ -37,14 +37,14 @@ def _of(path: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(archive.read(name))
 
 
-def fetch(folder: Path, ecosystems: Sequence[str]) -> None:
+def fetch(folder: Path, ecosystems: Sequence[str], export: str = EXPORT) -> None:
     """Replaced whole, or left as they are. Raises MachineLacks."""
     folder.mkdir(parents=True, exist_ok=True)
     for ecosystem in ecosystems:
         part = folder / f"{ecosystem}.part"
         try:
             with (
-                httpx.stream("GET", EXPORT.format(ecosystem=ecosystem), timeout=60, follow_redirects=True) as answer,
+                httpx.stream("GET", export.format(ecosystem=ecosystem), timeout=60, follow_redirects=True) as answer,
                 part.open("wb") as file,
             ):
                 answer.raise_for_status()

@@ -128,7 +128,7 @@ class Layout:
         for item in self.index().manifests:
             manifest = self._undamaged(item)
             named |= {item.digest, *((part.digest for part in (manifest.config, *manifest.layers)) if manifest else ())}
-        gone = [path for path in self.path("").iterdir() if f"sha256:{path.name}" not in named]
+        gone = [path for path in self.path("").glob("*") if f"sha256:{path.name}" not in named]
         for path in gone:
             path.unlink()
         return len(gone)
