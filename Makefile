@@ -10,14 +10,21 @@ RUNTIME ?= embedded
 PORT ?=
 REASON ?= make
 # The store on containers is an environment of its own: both can run side by side.
-ENV = --env $(if $(filter compose,$(RUNTIME)),containers,local)
+ENVIRONMENT ?= $(if $(filter compose,$(RUNTIME)),containers,local)
+ENV = --env "$(ENVIRONMENT)"
+# What the stages after the build are about: this tree's release, or the one that is named.
+DIGEST ?=
+APPROVED_BY ?=
+UNTIL ?=
+THE_DIGEST = "$${DIGEST:-$$($(BIN)/release build --runtime "$(RUNTIME)")}"
+LAST_RELEASE = "$$($(BIN)/release build --runtime "$(RUNTIME)" --commit "$$(cat api/contract/released.commit)")"
 MEMBERS := $(wildcard api/pyproject.toml pipeline/pyproject.toml drills/pyproject.toml)
 # Node is the wheel's, whatever else is installed. A fork without web/ has nothing to do there.
 HAS_WEB := $(wildcard web/package-lock.json)
 NPM := { [ -w "$$HOME" ] || export npm_config_cache="$(CURDIR)/var/npm"; } && PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix web --loglevel error
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev web-check web-unit drill drills report figures up down ship rollback status test unit web long check contract format locks cosign screenshot test-containers image base-images generated observe
+.PHONY: help setup setup-dev web-check web-lint web-types web-unit drill drills report figures up down ship rollback status pipeline lint types contract-check integration browser security build verify staging approval production test unit web long check contract format locks cosign screenshot test-containers image base-images generated observe
 
 help: ## this page
 	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -51,8 +58,52 @@ rollback: setup ## everyone back to the last good release, at once [REASON=text]
 status: setup ## what runs where
 	@$(BIN)/release status $(ENV)
 
-down: setup ## stop the store; its data stays
-	@$(BIN)/release down $(ENV)
+down: setup ## stop the store; its data stays [PURGE=1: not even that]
+	@$(BIN)/release down $(ENV) $(if $(PURGE),--purge)
+
+##@ From a commit to its users
+pipeline: setup-dev ## all stages that GitHub runs, in the same order [APPROVED_BY=name: to production] [UNTIL=stage] [RUNTIME=compose]
+	@APPROVED_BY="$(APPROVED_BY)" $(BIN)/release pipeline --runtime "$(RUNTIME)" $(if $(UNTIL),--until "$(UNTIL)")
+
+lint: setup-dev $(HAS_WEB:web/package-lock.json=web-lint) ## style, format, levels of imports
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
+
+types: setup-dev $(HAS_WEB:web/package-lock.json=web-types) ## static types
+	@$(BIN)/mypy api/app api/contract pipeline/release drills/drill requirements/setup.py
+
+contract-check: setup-dev ## the API's document: is it the code's, does it break clients of the last release, does the API keep it
+	@cd api && ../$(BIN)/python -m contract check
+	@$(PYTEST) -m contract
+
+integration: setup-dev ## real PostgreSQL, Envoy, releases and traffic
+	@$(PYTEST) -m "(real or thorough) and not (alone or long or contract or browser)" -n 2 --dist loadfile
+	@$(PYTEST) -m "alone and not long"
+
+browser: setup-dev ## the store in a real browser
+	@$(PYTEST) -m "browser and not long"
+
+security: setup-dev ## workflows, secrets in the tree
+	@$(BIN)/zizmor --offline --quiet --persona pedantic .github && $(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	@git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook --baseline .secrets.baseline
+
+build: setup ## this tree's release, signed, with SBOM and provenance; its digest [RUNTIME=compose: an image]
+	@$(BIN)/release build --runtime "$(RUNTIME)"
+
+verify: setup ## all that is attested about it, for exactly its digest [DIGEST=sha256:...]
+	@DIGEST="$(DIGEST)"; $(BIN)/release verify $(THE_DIGEST) $(ENV)
+
+staging: export SLIPWAY_POLICY := $(CURDIR)/pipeline/staging.yaml
+staging: setup ## verify, migrate, deploy and smoke in the environment staging, with demo traffic [DIGEST=sha256:...]
+	@DIGEST="$(DIGEST)"; $(BIN)/release up --env staging --port 0 --runtime "$(RUNTIME)" --first $(LAST_RELEASE)
+	@DIGEST="$(DIGEST)"; $(BIN)/drill traffic --env staging -- $(BIN)/release deploy $(THE_DIGEST) --env staging --reason "$(REASON)"
+
+approval: setup ## has a person said yes to production? [APPROVED_BY=name]
+	@APPROVED_BY="$(APPROVED_BY)" $(BIN)/release approval
+
+production: setup ## the same digest as canary from 1 to 100 % [DIGEST=sha256:...] [USERS=1: they send the traffic, not we]
+	@DIGEST="$(DIGEST)"; $(BIN)/release up --env production --port 0 --runtime "$(RUNTIME)" --first $(LAST_RELEASE)
+	@DIGEST="$(DIGEST)"; $(if $(USERS),,$(BIN)/drill traffic --env production --) $(BIN)/release deploy $(THE_DIGEST) --env production --reason "$(REASON)"
 
 ##@ Work on it
 setup: .venv/$(if $(filter compose,$(RUNTIME)),containers,tools).stamp ## what all other targets need, into .venv (they call it themselves)
@@ -60,7 +111,7 @@ setup: .venv/$(if $(filter compose,$(RUNTIME)),containers,tools).stamp ## what a
 setup-dev: .venv/dev.stamp
 
 test: unit $(HAS_WEB:web/package-lock.json=web-unit) ## unit tests first, then those on real PostgreSQL, Envoy and traffic
-	@$(PYTEST) -m "(real or thorough) and not alone and not long" -n 3 --dist loadfile
+	@$(PYTEST) -m "(real or thorough) and not (alone or long)" -n 3 --dist loadfile
 	@$(PYTEST) -m "alone and not long"
 
 unit: setup-dev ## the first gate: seconds
@@ -72,14 +123,18 @@ long: setup-dev ## tests that take minutes: thousands of imagined rollouts
 web: setup-dev web-check web-unit ## the SPA alone: lint, types, unit tests, build into web/dist
 	@$(NPM) run build
 
-web-check: web/node_modules/.stamp
-	@$(NPM) run lint && $(NPM) run typecheck && $(BIN)/node web/node_modules/oxlint/bin/oxlint -c web/.oxlintrc.json --deny-warnings drills/drill/pages/js
+web-check: web-lint web-types
+
+web-lint: web/node_modules/.stamp
+	@$(NPM) run lint && $(BIN)/node web/node_modules/oxlint/bin/oxlint -c web/.oxlintrc.json --deny-warnings drills/drill/pages/js
+
+web-types: web/node_modules/.stamp
+	@$(NPM) run typecheck
 
 web-unit: web/node_modules/.stamp
 	@$(NPM) test
 
-check: setup-dev $(HAS_WEB:web/package-lock.json=web-check) ## lint, format, types, levels of imports
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy api/app api/contract pipeline/release drills/drill requirements/setup.py && $(BIN)/lint-imports
+check: lint types ## lint, format, types, levels of imports
 
 test-containers: setup-dev ## the images and docker-compose.yml, on a Docker engine
 	@$(PYTEST) -m containers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from release.commands import artifacts, environments, gates, images, rollouts, scans, switches
+from release.commands import artifacts, environments, gates, images, pipelines, rollouts, scans, switches
 from release.say import Commands
 
 
@@ -19,9 +19,9 @@ def main() -> None:
     release rollback --reason "orders fail"       back to the last good release
     release status                                what runs where
 
-    Exit codes: 0 done · 2 usage · 1x artifact · 2x configuration · 3x rollout · 4x this machine · 50 ledger · 6x drill · 130 interrupted.
+    Exit codes: 0 done · 2 usage · 1x artifact · 2x configuration · 3x rollout · 4x this machine · 50 ledger · 55 pipeline · 6x drill · 130 interrupted.
     """
 
 
-for module in (artifacts, environments, rollouts, switches, gates, scans, images):
+for module in (artifacts, environments, rollouts, switches, gates, scans, images, pipelines):
     module.add_to(main)

@@ -4,10 +4,11 @@ SlipwayError
 ├── UsageError            2   the command line makes no sense
 ├── Interrupted         130   Ctrl-C
 ├── artifact: UnknownDigest 10, NotADigest 11, Tampered 12, Unsigned 13, WrongSignature 14, Quarantined 15, PatchDoesNotApply 16, BuildFailed 17, RegistryAway 18, Weak 19
-├── configuration: BadPolicy 20, BadScenario 21
+├── configuration: BadPolicy 20, BadScenario 21, BadStages 22
 ├── rollout: RolloutInProgress 30, NoRollout 31, Frozen 32, Aborted 33, NothingToRollBackTo 34, NotUp 35
 ├── world: PortTaken 40, NeverReady 41, EdgeRefused 42, DatabaseFailed 43, TelemetryLost 44, MachineLacks 45, SmokeFailed 46
 ├── ledger: LedgerDamaged 50
+├── pipeline: StageFailed 55, NotApproved 56
 └── drill: DrillFailed 60, DrillInvalid 61
 """
 
@@ -124,6 +125,12 @@ class BadScenario(SlipwayError):
     remedy = "Mend the named field; drills/scenarios/bad-release.yaml is the commented example."
 
 
+class BadStages(SlipwayError):
+    exit_code = 22
+    runbook = "pipeline-red.md"
+    remedy = "Mend the named entry of pipeline/stages.yaml; its first lines say what each field means."
+
+
 class RolloutInProgress(SlipwayError):
     exit_code = 30
     runbook = "rollout.md"
@@ -200,6 +207,17 @@ class LedgerDamaged(SlipwayError):
     exit_code = 50
     runbook = "ledger.md"
     remedy = "`release ledger repair --reason TEXT` sets the damaged part aside and goes on from the last good entry. `release rollback` and `release abort` do so by themselves."
+
+
+class StageFailed(SlipwayError):
+    exit_code = 55
+    runbook = "pipeline-red.md"
+
+
+class NotApproved(SlipwayError):
+    exit_code = 56
+    runbook = "pipeline-red.md"
+    remedy = "Look at staging, then `make pipeline APPROVED_BY=NAME`, or answer the question on a terminal."
 
 
 class DrillFailed(SlipwayError):

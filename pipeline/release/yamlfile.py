@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,15 +23,28 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def load(path: Path, model: type[Model], error: type[SlipwayError]) -> Model:
-    """Raises `error` with `FILE:LINE: field: what is wrong` for each field that is wrong."""
+    """Raises `error` with `FILE:LINE: field: what is wrong` for each field that is wrong.
+
+    A file may begin with `extends: OTHER`, beside it or below: then it has that file's sections, but for those that it gives itself.
+    """
+    text = _text(path, error)
+    named = re.match(r"(?:#.*\n|\s*\n)*extends: *(\S+)[^\n]*\n", text)
+    if named is None:
+        return parse(text, str(path), model, error)
+    base = path.parent / named[1]
+    load(base, model, error)  # its own faults are told as its own
+    own = text.replace("extends:", "#xtends:", 1)  # the lines keep their numbers
+    return parse(own, str(path), model, error, yaml.safe_load(_text(base, error)))
+
+
+def _text(path: Path, error: type[SlipwayError]) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as problem:
         raise error(f"{path}: can't be read: {problem}") from problem
-    return parse(text, str(path), model, error)
 
 
-def parse(text: str, name: str, model: type[Model], error: type[SlipwayError]) -> Model:
+def parse(text: str, name: str, model: type[Model], error: type[SlipwayError], base: Mapping[str, Any] | None = None) -> Model:
     try:
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
         value = yaml.safe_load(text)
@@ -38,7 +53,7 @@ def parse(text: str, name: str, model: type[Model], error: type[SlipwayError]) -
         line = mark.line + 1 if mark else 1
         raise error(f"{name}:{line}: not YAML: {getattr(problem, 'problem', problem)}") from problem
     try:
-        return model.model_validate(value if value is not None else {})
+        return model.model_validate({**base, **(value or {})} if base else value if value is not None else {})
     except ValidationError as problem:
         raise error("\n".join(_say(name, tree, item) for item in problem.errors())) from problem
 

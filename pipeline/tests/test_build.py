@@ -63,6 +63,21 @@ def test_a_clean_tree_has_its_commit_as_revision(checkout: Home, git: Callable[.
     assert release.runs_on == ("0001", "0002")
 
 
+def test_a_commit_is_built_again_with_the_same_digest_whatever_the_tree_is_now(checkout: Home, git: Callable[..., str]) -> None:
+    (checkout.root / "api/app/pricing.py").chmod(0o755)
+    git(checkout.root, "commit", "-qam", "a file that runs")
+    before = build(checkout)
+    (checkout.root / "api/app/pricing.py").write_text("PRICE = 3\n")
+    git(checkout.root, "commit", "-qam", "another price")
+    (checkout.root / "api/app/pricing.py").write_text("PRICE = 4\n")
+    assert build(checkout, commit="HEAD~1").digest == before.digest
+    assert build(checkout, commit="HEAD").revision == git(checkout.root, "rev-parse", "HEAD").strip()
+    with pytest.raises(errors.BuildFailed, match="no commit nowhere"):
+        build(checkout, commit="nowhere")
+    with pytest.raises(errors.BuildFailed, match="no commit --all"):
+        build(checkout, commit="--all")
+
+
 @pytest.mark.parametrize("change", ["edit", "new", "delete", "mode"])
 def test_a_tree_that_differs_from_its_commit_is_dirty(checkout: Home, change: str) -> None:
     clean = build(checkout)

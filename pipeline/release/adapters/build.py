@@ -31,19 +31,19 @@ class Built:
     built: bool
 
 
-def build(home: Home, patch: Path | None = None) -> Built:
-    """The release of the work tree, with a patch on top if one is named. Raises BuildFailed or PatchDoesNotApply."""
+def build(home: Home, patch: Path | None = None, commit: str | None = None) -> Built:
+    """The release of the work tree, or of a commit, with a patch on top if one is named. Raises BuildFailed or PatchDoesNotApply."""
     try:
-        return _build(home, patch)
+        return _build(home, patch, commit)
     except OSError as problem:
         raise BuildFailed(
             f"{problem.filename or home.var}: {problem.strerror}.", remedy=f"Is there space, and may you write to {home.var}?"
         ) from problem
 
 
-def _build(home: Home, patch: Path | None) -> Built:
+def _build(home: Home, patch: Path | None, commit: str | None) -> Built:
     started_s, started_at = time.monotonic(), datetime.now(UTC)
-    tree = source.read(home.root)
+    tree = source.read(home.root, commit)
     if patch is not None:
         tree = patched(tree, patch)
     made = _pack(tree, with_spa(tree.files, home))

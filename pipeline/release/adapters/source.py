@@ -36,8 +36,12 @@ class Source:
         return f"{self.commit}{dirty}{patch}"
 
 
-def read(root: Path) -> Source:
-    """Raises BuildFailed where there is no repository, no commit or nothing to release."""
+def read(root: Path, revision: str | None = None) -> Source:
+    """Of the work tree, or as a commit has it. Raises BuildFailed where there is no repository, no such commit or nothing to release."""
+    return _of_commit(root, revision) if revision else _of_work_tree(root)
+
+
+def _of_work_tree(root: Path) -> Source:
     commit, committed_s = _head(root)
     files = _files(root)
     if not files:
@@ -46,6 +50,17 @@ def read(root: Path) -> Source:
         )
     dirty = {file.path: _entry(file, len(commit)) for file in files} != _committed(root)
     return Source(files, commit, datetime.fromtimestamp(committed_s, UTC), dirty)
+
+
+def _of_commit(root: Path, revision: str) -> Source:
+    commit, committed_s = _head(root, revision)
+    listed = [_listed(line) for line in _git_lines(root, ["ls-tree", "-r", "-z", commit, "--", *ROOTS])]
+    released = [(mode, object_id, name) for mode, object_id, name in listed if is_released(name)]
+    contents = _contents(root, [object_id for _, object_id, _ in released])
+    files = [File(name, data, mode == "100755") for (mode, _, name), data in zip(released, contents, strict=True)]
+    if not files:
+        raise BuildFailed(f"{revision} has nothing to release: none of {', '.join(ROOTS)}.")
+    return Source(tuple(sorted(files, key=lambda file: file.path)), commit, datetime.fromtimestamp(committed_s, UTC), dirty=False)
 
 
 def git(
@@ -72,7 +87,7 @@ def said(answer: subprocess.CompletedProcess[bytes]) -> str:
     return "; ".join(line.partition(": ")[2] for line in lines if line.startswith(("error: ", "fatal: ")))
 
 
-def _head(root: Path) -> tuple[str, int]:
+def _head(root: Path, revision: str = "HEAD") -> tuple[str, int]:
     """The commit and its time in seconds since 1970."""
     inside = git(root, ["rev-parse", "--is-inside-work-tree"])
     if b"dubious ownership" in inside.stderr:
@@ -85,7 +100,12 @@ def _head(root: Path) -> tuple[str, int]:
             f"{root} is not the work tree of a git repository: {said(inside) or 'it is a bare one'}",
             remedy="Clone the repository, or make this folder one: `git init && git add . && git commit -m start`.",
         )
-    answer = git(root, ["log", "-1", "--no-show-signature", "--format=%H %ct", "HEAD"])
+    answer = git(root, ["log", "-1", "--no-show-signature", "--format=%H %ct", "--end-of-options", revision, "--"])
+    if answer.returncode != 0 and revision != "HEAD":
+        raise BuildFailed(
+            f"There is no commit {revision} here: {said(answer)}",
+            remedy="Name one of `git log`; a shallow clone has few: `git fetch --unshallow`.",
+        )
     if answer.returncode != 0:
         raise BuildFailed("There is no commit yet, so a release would have no revision.", remedy="`git add . && git commit -m start`")
     commit, committed_s = answer.stdout.decode().split()
@@ -102,12 +122,31 @@ def _files(root: Path) -> tuple[File, ...]:
 def _committed(root: Path) -> dict[str, tuple[str, str]]:
     """Mode and object id of the released files in the commit."""
     committed = {}
-    for line in _git_lines(root, ["ls-tree", "-r", "-z", "HEAD", "--", *ROOTS]):
-        attributes, _, raw = line.partition(b"\t")
-        mode, _, object_id = attributes.decode().split()
-        if is_released(_name(raw)):
-            committed[_name(raw)] = (mode, object_id)
+    for mode, object_id, name in map(_listed, _git_lines(root, ["ls-tree", "-r", "-z", "HEAD", "--", *ROOTS])):
+        if is_released(name):
+            committed[name] = (mode, object_id)
     return committed
+
+
+def _listed(line: bytes) -> tuple[str, str, str]:
+    """Mode, object id and path of a line of `git ls-tree`."""
+    attributes, _, raw = line.partition(b"\t")
+    mode, _, object_id = attributes.decode().split()
+    return mode, object_id, _name(raw)
+
+
+def _contents(root: Path, object_ids: Sequence[str]) -> list[bytes]:
+    """https://git-scm.com/docs/git-cat-file#_batch_output: `ID blob SIZE`, a new line, the content, a new line."""
+    answer = git(root, ["cat-file", "--batch"], stdin="".join(f"{object_id}\n" for object_id in object_ids).encode())
+    found, rest = [], answer.stdout
+    for object_id in object_ids:
+        head, _, rest = rest.partition(b"\n")
+        if not head.startswith(f"{object_id} blob ".encode()):
+            raise BuildFailed(f"git can't read {object_id}: {head.decode(errors='replace')}", remedy="`git fsck` shows what is damaged.")
+        size = int(head.split()[-1])
+        found.append(rest[:size])
+        rest = rest[size + 1 :]
+    return found
 
 
 def _entry(file: File, id_length: int) -> tuple[str, str]:

@@ -23,9 +23,10 @@ def add_to(group: click.Group) -> None:
 
 @click.command()
 @click.option("--patch", type=click.Path(path_type=Path), help="Apply this patch to a copy of the tree first.")
+@click.option("--commit", help="What this commit has, instead of the tree.")
 @runtime_option
 @json_option
-def build(patch: Path | None, runtime: RuntimeName | None, as_json: bool) -> None:
+def build(patch: Path | None, commit: str | None, runtime: RuntimeName | None, as_json: bool) -> None:
     """Build and sign a release of this tree; print its digest.
 
     The same source gives the same digest, on any day and in any folder. A new one lets old ones go: see `release prune`.
@@ -33,9 +34,10 @@ def build(patch: Path | None, runtime: RuntimeName | None, as_json: bool) -> Non
     \b
     release build
     release build --patch drills/faults/checkout-5xx.patch
+    release build --commit HEAD~1                            the last one again, with the same digest
     release build --runtime compose                          an image
     """
-    built = build_and_prune(Home.find(), patch, runtime or "embedded")
+    built = build_and_prune(Home.find(), patch, commit, kind=runtime or "embedded")
     if as_json:
         print_json(asdict(built))
         return

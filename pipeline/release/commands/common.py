@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
+from release.artifact import checked
 from release.environment import Environment
 from release.errors import SlipwayError
 from release.events import RolloutEnded
@@ -50,11 +51,11 @@ def progress(console: Console) -> Callable[[Entry], None]:
     return listen
 
 
-def build_and_prune(home: Home, patch: Path | None = None, kind: RuntimeName = "embedded") -> Built:
+def build_and_prune(home: Home, patch: Path | None = None, commit: str | None = None, *, kind: RuntimeName = "embedded") -> Built:
     """A new release, and older ones that nobody needs go. Whatever hinders that, the build has succeeded."""
     from release.housekeeping import prune
 
-    built = _build(home, patch, kind)
+    built = _build(home, patch, commit, kind)
     if built.built:
         try:
             prune(home, also={built.digest})
@@ -63,14 +64,14 @@ def build_and_prune(home: Home, patch: Path | None = None, kind: RuntimeName = "
     return built
 
 
-def _build(home: Home, patch: Path | None, kind: RuntimeName) -> Built:
+def _build(home: Home, patch: Path | None, commit: str | None, kind: RuntimeName) -> Built:
     if kind == "compose":
         from release.adapters.containers.build import build as build_image
 
-        return build_image(home, patch)
+        return build_image(home, patch, commit)
     from release.adapters.build import build
 
-    return build(home, patch)
+    return build(home, patch, commit)
 
 
 def new_release(environment: Environment) -> str:
@@ -78,6 +79,14 @@ def new_release(environment: Environment) -> str:
     built = build_and_prune(environment.home, kind=environment.kind)
     environment.place.publish(built.digest)
     return built.digest
+
+
+def first_release(environment: Environment, digest: str | None) -> str:
+    """The one that is named, where the environment's runtime takes it from, or one of this tree. Raises NotADigest."""
+    if digest is None:
+        return new_release(environment)
+    environment.place.publish(checked(digest))
+    return digest
 
 
 def port_is_free(port: int) -> bool:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from release import errors
 from release.adapters.lock import holder
-from release.commands.common import new_release, open_environment, port_is_free, runtime_option
+from release.commands.common import first_release, open_environment, port_is_free, runtime_option
 from release.environment import Environment
 from release.home import short
 from release.narrate import tell
@@ -38,12 +38,17 @@ def add_to(group: click.Group) -> None:
     default=None,
     help="Where the store listens on loopback; 0: any free port. Default: as before, or 8080.",
 )
+@click.option("--first", metavar="DIGEST", help="The release that a new environment begins with. Default: one of this tree.")
 @runtime_option
 @json_option
-def up(env: str, port: int | None, runtime: RuntimeName | None, as_json: bool) -> None:
+def up(env: str, port: int | None, first: str | None, runtime: RuntimeName | None, as_json: bool) -> None:
     """Run the store: database, edge and the release that served last; at first, a release of this tree.
 
     The first time decides where: `--runtime compose` means containers, for this and all later commands of this environment.
+
+    \b
+    release up --port 8080
+    release up --env trial --first "$(release build --commit HEAD~1)"
     """
     environment = open_environment(env, quiet=as_json)
     environment.choose(runtime)
@@ -58,7 +63,7 @@ def up(env: str, port: int | None, runtime: RuntimeName | None, as_json: bool) -
             environment.place.observe(["prometheus"])
         engine.recover()
         if engine.state.baseline is None:
-            ended = engine.deploy(new_release(environment), "the first release of this environment")
+            ended = engine.deploy(first_release(environment, first), "the first release of this environment")
             if ended.outcome != "promoted":
                 raise errors.Aborted(f"The first release does not run: {ended.reason}", remedy="Its log is in var/envs/*/logs.")
         else:

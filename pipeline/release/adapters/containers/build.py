@@ -51,10 +51,10 @@ def layout_of(home: Home) -> Layout:
     return Layout(home.images, IMAGE_CONFIG_TYPE)
 
 
-def build(home: Home, patch: Path | None = None, *, cached: bool = True) -> Built:
-    """The image of the work tree, with a patch on top if one is named; not `cached`: from nothing. Raises BuildFailed, PatchDoesNotApply, MachineLacks."""
+def build(home: Home, patch: Path | None = None, commit: str | None = None, *, cached: bool = True) -> Built:
+    """The image of the work tree, or of a commit, with a patch on top if one is named; not `cached`: from nothing. Raises BuildFailed, PatchDoesNotApply, MachineLacks."""
     started_s, started_at = time.monotonic(), datetime.now(UTC)
-    tree = source.read(home.root)
+    tree = source.read(home.root, commit)
     if patch is not None:
         tree = patched(tree, patch)
     recipe = tuple(_recipe(home.root / name, name) for name in RECIPE)
