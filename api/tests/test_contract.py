@@ -17,6 +17,7 @@ PHASES = "examples,coverage,fuzzing,stateful"
 
 
 @pytest.mark.real
+@pytest.mark.contract
 def test_nothing_found(database: Any, serve: Callable[..., str], tmp_path: Path) -> None:
     seed = os.environ.get("SCHEMATHESIS_SEED") or str(random.randrange(2**32))
     print(f"again with SCHEMATHESIS_SEED={seed}")

@@ -19,6 +19,7 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
 
+EXTENDS = re.compile(r"(?:#.*\n|\s*\n)*extends: *(\S+)[^\n]*\n")
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -28,10 +29,12 @@ def load(path: Path, model: type[Model], error: type[SlipwayError]) -> Model:
     A file may begin with `extends: OTHER`, beside it or below: then it has that file's sections, but for those that it gives itself.
     """
     text = _text(path, error)
-    named = re.match(r"(?:#.*\n|\s*\n)*extends: *(\S+)[^\n]*\n", text)
+    named = EXTENDS.match(text)
     if named is None:
         return parse(text, str(path), model, error)
     base = path.parent / named[1]
+    if EXTENDS.match(_text(base, error)):
+        raise error(f"{path}: extends: {base} extends a file itself; name that one")
     load(base, model, error)  # its own faults are told as its own
     own = text.replace("extends:", "#xtends:", 1)  # the lines keep their numbers
     return parse(own, str(path), model, error, yaml.safe_load(_text(base, error)))

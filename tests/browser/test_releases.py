@@ -16,7 +16,7 @@ from browser.conftest import ROOT, Visitor, check_out, shop
 from release.artifact import ROOTS, is_released
 from release.home import short
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.browser]
 New = Callable[..., Visitor]
 USERS = [f"lane-{number}" for number in range(24)]
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from browser.conftest import ROOT, Visitor, check_out, serious, shop
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.browser]
 New = Callable[..., Visitor]
 PHONE = {"viewport": {"width": 375, "height": 740}}
 DESK = {"viewport": {"width": 1280, "height": 860}}

@@ -45,8 +45,16 @@ class StageProcess:
                 self.process.wait(STOP_S)
                 return
 
-    def tail(self, lines: int) -> list[str]:
-        """The end of what it said."""
-        with self.log.open("rb") as file:
-            file.seek(max(0, self.log.stat().st_size - TAIL_BYTES))
-            return file.read().decode(errors="replace").rstrip().splitlines()[-lines:]
+    def wait(self, bound_s: float) -> None:
+        """Until it ends; stopped at its bound."""
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(bound_s)
+            return
+        self.stop()
+
+
+def tail(log: Path, lines: int) -> list[str]:
+    """The end of what a stage said."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - TAIL_BYTES))
+        return file.read().decode(errors="replace").rstrip().splitlines()[-lines:]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -13,7 +14,7 @@ from typing import Any, NoReturn
 import click
 
 from release import errors, stages
-from release.adapters.stage_process import StageProcess
+from release.adapters.stage_process import StageProcess, tail
 from release.home import Home
 from release.pipeline import Pipeline
 from release.pipeline_report import markdown, report, sentences
@@ -24,6 +25,8 @@ from release.say import err, json_option, out
 from release.stages import USERS, Outcome, Stage
 
 TAIL_LINES = 25
+ENVIRONMENTS = ("staging", "production")
+DOWN_S = 120.0
 
 
 def add_to(group: click.Group) -> None:
@@ -67,12 +70,24 @@ def pipeline(until: str | None, approved_by: str | None, slots: int, runtime: Ru
 
     view = PipelineView(err if as_json else out, every.stages)
     view.pipeline = Pipeline(wanted, start, view.show, slots)
-    with view:
+    with cleaned_up(home, folder), view:
         done = view.pipeline.run()
     found = report(wanted, done, [stage for stage in every.stages if stage not in wanted])
     (folder / "pipeline.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     (folder / "pipeline.md").write_text(markdown(found), encoding="utf-8")
     _say(home, folder, wanted, found, as_json)
+
+
+@contextmanager
+def cleaned_up(home: Home, folder: Path) -> Iterator[None]:
+    """Environments that this pipeline brought up go down again; one that was there before stays."""
+    there = set(home.envs())
+    try:
+        yield
+    finally:
+        for env in (path.name for path in home.envs() if path not in there and path.name in ENVIRONMENTS):
+            down = StageProcess.start(home.root, "down", {"ENVIRONMENT": env, "PURGE": "1"}, folder / "logs" / f"down-{env}.log")
+            down.wait(DOWN_S)
 
 
 def _as_ctrl_c(number: int, frame: object) -> NoReturn:  # noqa: ARG001
@@ -115,8 +130,7 @@ def _say(home: Home, folder: Path, wanted: Sequence[Stage], found: dict[str, Any
         out.print(f"report  {folder.relative_to(home.root)}/pipeline.md", markup=False)
     if failed:
         log = folder / "logs" / f"{failed[0]}.log"
-        tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").rstrip().splitlines()[-TAIL_LINES:])
-        err.print(tail, markup=False, style="dim")
+        err.print("\n".join(tail(log, TAIL_LINES)), markup=False, style="dim")
         target = next(stage.run for stage in wanted if stage.name == failed[0])
         raise errors.StageFailed(f"The stage {failed[0]} failed; all that it said is in {log}.", remedy=f"`make {target}` runs it alone.")
     if not as_json and wanted[-1].part != USERS:
