@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from release.commands import artifacts, environments, gates, images, pipelines, rollouts, scans, switches
+from release.commands import artifacts, environments, gates, images, keys, pipelines, rollouts, scans, switches
 from release.say import Commands
 
 
@@ -23,5 +23,5 @@ def main() -> None:
     """
 
 
-for module in (artifacts, environments, rollouts, switches, gates, scans, images, pipelines):
+for module in (artifacts, environments, rollouts, switches, gates, scans, images, keys, pipelines):
     module.add_to(main)

@@ -4,7 +4,7 @@ SlipwayError
 ├── UsageError            2   the command line makes no sense
 ├── Interrupted         130   Ctrl-C
 ├── artifact: UnknownDigest 10, NotADigest 11, Tampered 12, Unsigned 13, WrongSignature 14, Quarantined 15, PatchDoesNotApply 16, BuildFailed 17, RegistryAway 18, Weak 19
-├── configuration: BadPolicy 20, BadScenario 21, BadStages 22
+├── configuration: BadPolicy 20, BadScenario 21, BadStages 22, UnknownKey 23, KeyInUse 24
 ├── rollout: RolloutInProgress 30, NoRollout 31, Frozen 32, Aborted 33, NothingToRollBackTo 34, NotUp 35
 ├── world: PortTaken 40, NeverReady 41, EdgeRefused 42, DatabaseFailed 43, TelemetryLost 44, MachineLacks 45, SmokeFailed 46
 ├── ledger: LedgerDamaged 50
@@ -79,7 +79,7 @@ class Unsigned(SlipwayError):
 class WrongSignature(SlipwayError):
     exit_code = 14
     runbook = "artifact-refused.md"
-    remedy = "It was signed with a key that this machine does not trust. Build it again from its source."
+    remedy = "It was signed with a key that this machine does not trust. Build it again from its source, or see `release keys list`."
 
 
 class Quarantined(SlipwayError):
@@ -129,6 +129,20 @@ class BadStages(SlipwayError):
     exit_code = 22
     runbook = "pipeline-red.md"
     remedy = "Mend the named entry of pipeline/stages.yaml; its first lines say what each field means."
+
+
+class UnknownKey(SlipwayError):
+    exit_code = 23
+    runbook = "rotate-keys.md"
+    remedy = "`release keys list` shows which keys are trusted."
+
+
+class KeyInUse(SlipwayError):
+    """A release that serves, or that a rollback may go back to, was signed by no other trusted key."""
+
+    exit_code = 24
+    runbook = "rotate-keys.md"
+    remedy = "Roll out releases that the new key signed, until none of these is warm. If somebody else has the key: `--compromised`."
 
 
 class RolloutInProgress(SlipwayError):

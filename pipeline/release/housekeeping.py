@@ -7,9 +7,12 @@ from pathlib import Path
 
 from release import retention
 from release.adapters import prune as pruning
+from release.adapters.attestations import Attestations
+from release.adapters.keys import key_id, trusted_keys
+from release.adapters.layout import Layout
 from release.adapters.processes import Processes
 from release.home import Home
-from release.ledger import Ledger
+from release.ledger import Ledger, fold
 
 
 def prune(home: Home, newest: int = retention.NEWEST, also: Set[str] = frozenset()) -> pruning.Pruned:
@@ -32,3 +35,21 @@ def _needed(home: Home, ledgers: dict[Path, Ledger]) -> Iterator[str]:
         yield from (
             record.digest for record in Processes(folder).all() if record.digest
         )  # dead ones, too: who forgets them has stopped them
+
+
+def hanging_on(home: Home, key: str) -> tuple[str, ...]:
+    """Digests that serve or are warm in some environment, and that no trusted key signed but this one. Raises LedgerDamaged."""
+    others = {hint for hint, public in trusted_keys(home.keys).items() if key_id(public) != key}
+    this = {hint for hint, public in trusted_keys(home.keys).items() if key_id(public) == key}
+    found = set()
+    for folder in home.envs():
+        state = fold(Ledger(folder / "ledger.jsonl").entries())
+        warm = {digest for digest in (state.baseline, *state.pinned, state.rollout and state.rollout.digest) if digest}
+        found |= {digest for digest in warm if this & (by := _signers(home, folder, digest)) and not others & by}
+    return tuple(sorted(found))
+
+
+def _signers(home: Home, folder: Path, digest: str) -> frozenset[str]:
+    """As this machine and the environment have it."""
+    layouts = (home.artifacts, home.images, folder / "images")
+    return frozenset().union(*(Attestations(Layout(place), home.keys).signers(digest) for place in layouts))

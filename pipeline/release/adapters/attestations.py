@@ -1,4 +1,4 @@
-"""What is attested about a release: found beside it, checked with the trusted key."""
+"""What is attested about a release: found beside it, checked with the trusted keys."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from release.adapters.keys import trusted_key
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from release.adapters.keys import trusted_keys
 from release.adapters.layout import Layout
-from release.adapters.signing import verify_message, verify_statement
+from release.adapters.signing import signer, verify_message, verify_statement
 from release.artifact import BUNDLE_TYPE, EMPTY_TYPE, Kind, Manifest, Statement, check_manifest, check_statement, decode
 from release.errors import SlipwayError, Tampered, Unsigned, WrongSignature
 
@@ -18,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Attestations:
-    """`keys`: the folder of the key that is trusted."""
+    """`keys`: the folder of the keys that are trusted."""
 
     layout: Layout
     keys: Path
@@ -34,30 +36,35 @@ class Attestations:
         raise Unsigned(f"{digest} has no {kind.value}.")
 
     def signed(self, digest: str, kind: Kind, message: bytes) -> None:
-        """Raises Unsigned, Tampered or WrongSignature unless the trusted key signed this message."""
-        key = trusted_key(self.keys)
-        self._one_good(digest, kind, lambda bundle, name: verify_message(key, bundle, message, name))
+        """Raises Unsigned, Tampered or WrongSignature unless a trusted key signed this message."""
+        self._one_good(digest, kind, lambda key, bundle, name: verify_message(key, bundle, message, name))
 
     def statement(self, digest: str, kind: Kind) -> Statement:
-        """Of this kind, about exactly this digest, by the trusted key. Raises Unsigned, Tampered or WrongSignature."""
-        key = trusted_key(self.keys)
+        """Of this kind, about exactly this digest, by a trusted key. Raises Unsigned, Tampered or WrongSignature."""
 
-        def check(bundle: bytes, name: str) -> Statement:
+        def check(key: ec.EllipticCurvePublicKey, bundle: bytes, name: str) -> Statement:
             found = decode(verify_statement(key, bundle, name), Statement, name)
             check_statement(found, kind, digest)
             return found
 
         return self._one_good(digest, kind, check)
 
-    def _one_good(self, digest: str, kind: Kind, check: Callable[[bytes, str], T]) -> T:
+    def signers(self, digest: str) -> frozenset[str]:
+        """Hints of the keys by which what is attested about it claims to be."""
+        name = f"What is attested about {digest}"
+        return frozenset(signer(self.layout.read(item.layers[0], name), name) for item in self.layout.referrers(digest)[0])
+
+    def _one_good(self, digest: str, kind: Kind, check: Callable[[ec.EllipticCurvePublicKey, bytes, str], T]) -> T:
         """The first bundle that passes. A second one, by a key that is gone or never was trusted, can neither help nor harm."""
+        keys = trusted_keys(self.keys)
         problem: SlipwayError | None = None
         for manifest in self.bundles(digest, kind):
             try:
                 name = f"The {kind.value} of {digest}"
                 check_manifest(manifest, name, BUNDLE_TYPE, EMPTY_TYPE, BUNDLE_TYPE)
                 self.layout.read(manifest.config, name)
-                return check(self.layout.read(manifest.layers[0], name), name)
+                bundle = self.layout.read(manifest.layers[0], name)
+                return check(keys.get(signer(bundle, name)) or next(iter(keys.values())), bundle, name)
             except (Tampered, WrongSignature) as found:
                 problem = problem or found
         raise problem or Unsigned(f"{digest} has no {kind.value}.")

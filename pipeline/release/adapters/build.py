@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from release.adapters import layer, source
-from release.adapters.keys import hint, signing_key, trusted_key
+from release.adapters.keys import hint, signing_key, trusted_keys
 from release.adapters.layout import Layout
 from release.adapters.oci import OciArtifacts
 from release.adapters.patch import patched
@@ -84,7 +84,7 @@ def _attest(home: Home, made: Made, tree: source.Source, started_at: datetime) -
     from release.adapters.sbom import cyclonedx  # slow to import, and not needed where the release is there already
 
     key = signing_key(home.keys)
-    if hint(key.public_key()) != hint(trusted_key(home.keys)):
+    if hint(key.public_key()) not in trusted_keys(home.keys):
         raise BuildFailed(
             f"{home.keys} signs with one key and trusts another.",
             remedy="Put the right pair there, or remove both to begin with a new key.",

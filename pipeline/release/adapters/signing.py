@@ -96,6 +96,11 @@ def verify_statement(key: ec.EllipticCurvePublicKey, data: bytes, name: str) -> 
     return payload
 
 
+def signer(data: bytes, name: str) -> str:
+    """The hint of the key that it claims to be by; no proof of anything. Raises Tampered."""
+    return decode(data, Bundle, name).verification_material.public_key.hint
+
+
 def pre_authentication(payload_type: str, payload: bytes) -> bytes:
     """What DSSE signs: the type is under the signature, too."""
     kind = payload_type.encode()
