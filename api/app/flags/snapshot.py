@@ -50,7 +50,7 @@ def decoded(raw: bytes) -> Snapshot:
         if said["form"] != FORM:
             raise ValueError(f"form {said['form']!r}")
         return usable(said["version"], said["flags"])
-    except (KeyError, TypeError, RecursionError) as fault:
+    except (AttributeError, KeyError, TypeError, RecursionError) as fault:
         raise ValueError(f"no snapshot of flags: {fault!r}") from fault
 
 
