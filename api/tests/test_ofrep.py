@@ -166,6 +166,19 @@ def streams() -> EventStreams:
     return EventStreams(Feed("postgresql+asyncpg://nobody@127.0.0.1:9/none", SnapshotProvider(None)), asyncio.Event())
 
 
+def test_who_knows_of_a_later_change_waits_for_it_within_bounds() -> None:
+    async def story() -> tuple[int, int, bool]:
+        feed = streams().feed
+        waiting = asyncio.create_task(feed.reach(2, at_most_s=60))
+        await feed._loaded(1, "{}")
+        await asyncio.sleep(0)
+        early = waiting.done()
+        await feed._loaded(2, "{}")
+        return (await waiting).version, (await feed.reach(9, at_most_s=0.01)).version, early
+
+    assert asyncio.run(story()) == (2, 2, False)
+
+
 def test_streams_are_bounded() -> None:
     full = streams()
     full.answer(None)
