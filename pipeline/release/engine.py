@@ -22,7 +22,17 @@ from release.traffic import Backend, Split
 
 LOOK_S = 0.25  # the edge's histograms are flushed this often; looking more often shows nothing new
 KILL_REACHES_S = 1.0  # four times what every instance needs to hear of a kill; answers until then are no evidence
-RECORDED = (e.Verify, e.Migrate, e.Start, e.Smoke, e.SetSplit, e.KillFlag, e.FreezeFlags, e.Drain, e.Stop)  # commands with an effect, or that may take long
+RECORDED = (
+    e.Verify,
+    e.Migrate,
+    e.Start,
+    e.Smoke,
+    e.SetSplit,
+    e.KillFlag,
+    e.FreezeFlags,
+    e.Drain,
+    e.Stop,
+)  # commands with an effect, or that may take long
 log = logging.getLogger("release.engine")
 
 

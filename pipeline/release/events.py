@@ -243,6 +243,11 @@ class FlagsUnfrozen(Event):
 
 
 @dataclass(frozen=True)
+class FlagUnfreezeFailed(Event):
+    what: str
+
+
+@dataclass(frozen=True)
 class TelemetryLost(Event):
     """The edge's counters could not be read for `silent_s`."""
 

@@ -62,6 +62,8 @@ def sentence(event: e.Event) -> str:
             return f"flags could not be frozen: {event.what}"
         case e.FlagsUnfrozen():
             return f"flags unfrozen: {event.reason}"
+        case e.FlagUnfreezeFailed():
+            return f"flags could not be unfrozen: {event.what} (release flag unfreeze --reason TEXT)"
         case e.TelemetryLost():
             return f"no telemetry for {event.silent_s:.0f} s: {event.what}"
         case e.Drained():

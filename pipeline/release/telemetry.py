@@ -209,7 +209,9 @@ def used(before: Look, after: Look, canary: str, baseline: str | None) -> ByVari
     """What happened between two looks, per variants and indicator. Pages do not say which variants they broke with."""
     one, other = _grown(before, after, canary), _grown(before, after, baseline)
     pairs = {variants: (one.get(variants, Used()), other.get(variants, Used())) for variants in {*one, *other}}
-    return {variants: {what: Lanes(*(_tally(of, what) for of in pair)) for what in ("failures", "slow")} for variants, pair in pairs.items()}
+    return {
+        variants: {what: Lanes(*(_tally(of, what) for of in pair)) for what in ("failures", "slow")} for variants, pair in pairs.items()
+    }
 
 
 def _tally(of: Used, indicator: str) -> Tally:

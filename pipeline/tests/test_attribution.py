@@ -27,7 +27,9 @@ def used(**lanes: dict[str, tuple[int, int]]) -> ByVariants:
     """`used(canary={ON: (answers, failed)}, baseline={...})`."""
     names = {name for of in lanes.values() for name in of}
     pair = {name: Lanes(*(Tally(*lanes.get(lane, {}).get(name, (0, 0))) for lane in ("canary", "baseline"))) for name in names}
-    return {name: {"failures": of, "slow": Lanes(Tally(of.canary.requests, 0), Tally(of.baseline.requests, 0))} for name, of in pair.items()}
+    return {
+        name: {"failures": of, "slow": Lanes(Tally(of.canary.requests, 0), Tally(of.baseline.requests, 0))} for name, of in pair.items()
+    }
 
 
 def judged(*looks: ByVariants, failed: bool = True) -> Suspect | None:
@@ -84,7 +86,12 @@ def test_no_verdict_no_blame_of_the_canary() -> None:
 
 
 def test_the_one_flag_of_several_is_named() -> None:
-    canary = {"banner=a,pricing-v2=off": (20, 0), "banner=b,pricing-v2=on": (5, 5), "banner=a,pricing-v2=on": (5, 5), "banner=b,pricing-v2=off": (20, 0)}
+    canary = {
+        "banner=a,pricing-v2=off": (20, 0),
+        "banner=b,pricing-v2=on": (5, 5),
+        "banner=a,pricing-v2=on": (5, 5),
+        "banner=b,pricing-v2=off": (20, 0),
+    }
     found = judged(used(canary=canary, baseline=HEALTHY))
     assert found is not None
     assert (found.flag, found.variant) == ("pricing-v2", "on")
@@ -137,7 +144,7 @@ class World:
 Fault = Callable[[Random, int, bool, bool], bool]  # user, does it use the flag, is it on -> bad?
 
 
-def first_fail(world: World, fault: Fault, random: Random) -> Suspect | None | str:
+def first_fail(world: World, fault: Fault, random: Random) -> Suspect | str | None:
     """Who is blamed at the gate's FAIL; "held" where none comes within ten minutes."""
     state, blame = gate.start_step(gate.start(POLICY), POLICY, 0.1), Attribution()
     has_it = [random.random() < world.on for _ in range(world.canary_users)]
@@ -152,7 +159,10 @@ def first_fail(world: World, fault: Fault, random: Random) -> Suspect | None | s
             counts[variants, bad] += world.cluster if bad else 1
         of = {name: (counts[name, True] + counts[name, False], counts[name, True]) for name in (ON, OFF, "")}
         m = round(baseline_per_s)
-        baseline = {name: (round(m * part), sum(random.random() < 0.001 for _ in range(round(m * part)))) for name, part in ((ON, 0.075), (OFF, 0.225), ("", 0.7))}
+        baseline = {
+            name: (round(m * part), sum(random.random() < 0.001 for _ in range(round(m * part))))
+            for name, part in ((ON, 0.075), (OFF, 0.225), ("", 0.7))
+        }
         lanes = Lanes(*(Tally(sum(n for n, _ in one.values()), sum(k for _, k in one.values())) for one in (of, baseline)))
         quiet = Lanes(Tally(lanes.canary.requests, 0), Tally(lanes.baseline.requests, 0))
         blame = blame.add(used(canary=of, baseline=baseline))

@@ -16,7 +16,9 @@ digests = st.sampled_from(DIGESTS)
 weights = st.sampled_from([0, *(step.weight_pct for step in POLICY.steps)])
 seconds = st.floats(0, 2000)
 EVENTS = st.one_of(
-    st.builds(e.RolloutRequested, st.just("r"), digests, st.just("why"), st.just(POLICY.steps), st.integers(1, 3), st.booleans(), st.booleans()),
+    st.builds(
+        e.RolloutRequested, st.just("r"), digests, st.just("why"), st.just(POLICY.steps), st.integers(1, 3), st.booleans(), st.booleans()
+    ),
     st.builds(e.ReleaseVerified, digests, st.just("rev"), st.just(("0001",))),
     st.builds(e.ReleaseRefused, digests, st.just("Tampered"), st.just("what")),
     st.builds(e.SchemaMigrated, digests, st.just(0.1)),

@@ -12,7 +12,15 @@ DIGEST = "sha256:" + "a" * 64
 
 def test_an_instance_serves_the_socket_that_it_inherits() -> None:
     program = runtime.instance(
-        Path("/r"), Path("/v"), digest=DIGEST, revision="f00", index=1, fd=7, database_url="postgresql+asyncpg://x", flags=Path("/f/known.json"), graceful_s=5.0
+        Path("/r"),
+        Path("/v"),
+        digest=DIGEST,
+        revision="f00",
+        index=1,
+        fd=7,
+        database_url="postgresql+asyncpg://x",
+        flags=Path("/f/known.json"),
+        graceful_s=5.0,
     )
     assert program == runtime.Program(
         name="release-aaaaaaaaaaaa-1",

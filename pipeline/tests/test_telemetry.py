@@ -13,7 +13,22 @@ import pytest
 
 from release import policy, yamlfile
 from release.errors import BadPolicy, TelemetryLost
-from release.telemetry import NO_ANSWERS, Counters, Lanes, Look, Sample, Tally, Used, bucket_edge_ms, bucket_edges_ms, parse, parse_used, sample, stats_path, used
+from release.telemetry import (
+    NO_ANSWERS,
+    Counters,
+    Lanes,
+    Look,
+    Sample,
+    Tally,
+    Used,
+    bucket_edge_ms,
+    bucket_edges_ms,
+    parse,
+    parse_used,
+    sample,
+    stats_path,
+    used,
+)
 
 Stats = dict[str, Any]
 POLICY = Path(__file__).parents[1] / "policy.yaml"

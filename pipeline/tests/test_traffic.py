@@ -176,7 +176,20 @@ def shares(rule: dict[str, Any]) -> list[tuple[str, int]]:
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
-        *((path, "release") for path in ("/api", "/api/", "/api/orders/7", "/ofrep/v1/evaluate/flags", "/livez", "/readyz", "/version", "/metrics", "/openapi.json")),
+        *(
+            (path, "release")
+            for path in (
+                "/api",
+                "/api/",
+                "/api/orders/7",
+                "/ofrep/v1/evaluate/flags",
+                "/livez",
+                "/readyz",
+                "/version",
+                "/metrics",
+                "/openapi.json",
+            )
+        ),
         *((path, "web") for path in ("/", "/index.html", "/assets/a.js", "/orders/7", "/apis", "/livez/x", "/versions", "/x/api/orders")),
     ],
 )
@@ -226,7 +239,11 @@ def test_a_lane_without_an_spa_answers_for_itself() -> None:
 
 def test_an_spa_is_a_cluster_of_its_own_that_falls_back_to_the_baselines() -> None:
     names = [cluster["name"] for cluster in traffic.clusters(WITH_SPA, Path("/edge"), "v")["resources"]]
-    assert names == [*(f"{kind}-{digest * 12}" for kind in ("release", "events") for digest in "bac"), "web-bbbbbbbbbbbb", "web-aaaaaaaaaaaa"]
+    assert names == [
+        *(f"{kind}-{digest * 12}" for kind in ("release", "events") for digest in "bac"),
+        "web-bbbbbbbbbbbb",
+        "web-aaaaaaaaaaaa",
+    ]
     files = traffic.all_endpoints(WITH_SPA, Split(WITH_SPA[1].digest, WITH_SPA[0].digest), "v")
     assert set(files) == {f"eds-{name}.json" for name in names}
     assert [ports(group) for group in files["eds-web-bbbbbbbbbbbb.json"]["resources"][0]["endpoints"]] == [[13], [11]]

@@ -76,7 +76,9 @@ class Attribution:
     baseline: Counts = field(default_factory=dict)
 
     def add(self, used: ByVariants) -> Attribution:
-        canary, baseline = ({variants: {what: getattr(of, lane) for what, of in by.items()} for variants, by in used.items()} for lane in LANES)
+        canary, baseline = (
+            {variants: {what: getattr(of, lane) for what, of in by.items()} for variants, by in used.items()} for lane in LANES
+        )
         return Attribution(self.canary.add(canary), self.both.add(_sum(canary, baseline)), _sum(self.baseline, baseline))
 
 
@@ -99,7 +101,7 @@ def suspect(state: Attribution, policy: Policy, *, failed: bool) -> Suspect | No
         case, to_one = _strongest(group)
         if case is None or to_one < 1 / policy.flags.false_kill_share:
             continue
-        flag, variant, indicator = case
+        flag, variant, _ = case
         canary_well = all(_as_baseline(state, flag, variant, name, rules[name]) for name in INDICATORS)
         if (canary_well or not failed) and (own or _bad_in_both(state, rules, case)):
             return Suspect(flag, variant, to_one, _words(group, case, to_one, own=own))
