@@ -117,8 +117,8 @@ def kill(name: str, env: str, reason: str, as_json: bool) -> None:
     release flag kill pricing-v2 --reason "totals are wrong since 14:02"
     """
     environment = open_environment(env, quiet=True)
-    asked_s = environment.clock.monotonic()
-    _of_any(environment, lambda digest: environment.flags.kill(digest, name, reason))
+    flags, asked_s = environment.flags, environment.clock.monotonic()
+    _of_any(environment, lambda digest: flags.kill(digest, name, reason))
     killed_s = environment.clock.monotonic()
     record(environment, e.FlagKilled(name, reason, killed_s))
     _said(
