@@ -1,4 +1,4 @@
-# One image per release. Its role is the command: `api`, `web` or `migrate` (api/app/role.py).
+# One image per release. Its role is the command: `api`, `web`, `migrate` or `token` (api/app/role.py).
 # Same source, same digest: `release build --runtime compose` gives it the commit's time, and nothing here depends on the day, the machine or the network's mood.
 
 FROM node:24-slim AS spa
@@ -25,6 +25,8 @@ COPY db /release/db
 COPY --from=spa /web/dist /release/web/dist
 COPY api/app /release/api/app
 RUN /release/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /release/api/app /release/db
+# A new volume there is nobody's, as we are.
+RUN install -d -o 65534 -g 65534 /flags
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="slipway" org.opencontainers.image.revision=$REVISION
 ENV PATH=/release/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 SLIPWAY_REVISION=$REVISION

@@ -16,6 +16,8 @@ ENV = --env "$(ENVIRONMENT)"
 DIGEST ?=
 APPROVED_BY ?=
 UNTIL ?=
+B ?=
+QUICK ?=
 THE_DIGEST = "$${DIGEST:-$$($(BIN)/release build --runtime "$(RUNTIME)")}"
 LAST_RELEASE = "$$($(BIN)/release build --runtime "$(RUNTIME)" --commit "$$(cat api/contract/released.commit)")"
 MEMBERS := $(wildcard api/pyproject.toml pipeline/pyproject.toml drills/pyproject.toml)
@@ -24,7 +26,7 @@ HAS_WEB := $(wildcard web/package-lock.json)
 NPM := { [ -w "$$HOME" ] || export npm_config_cache="$(CURDIR)/var/npm"; } && PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix web --loglevel error
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev web-check web-lint web-types web-unit drill drills report figures up down ship rollback status pipeline lint types contract-check integration browser security build verify staging approval production test unit web long check contract format locks cosign screenshot test-containers image base-images generated observe
+.PHONY: help setup setup-dev web-check web-lint web-types web-unit drill drills bench report figures up down ship rollback status pipeline lint types contract-check integration browser security build verify staging approval production test unit web long check contract format locks cosign screenshot test-containers image base-images generated observe
 
 help: ## this page
 	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -38,6 +40,9 @@ drills: setup ## every scenario, the long ones too [RUNTIME=compose]
 
 report: setup ## print the newest report
 	@$(BIN)/drill report
+
+bench: setup ## what measures the program; without B: a list [B=flags|all] [QUICK=1]
+	@$(BIN)/python -m bench $(B) $(if $(QUICK),--quick)
 
 figures: setup ## write the newest report's figures into README.md
 	@$(BIN)/drill report --into README.md
@@ -69,7 +74,7 @@ lint: setup-dev $(HAS_WEB:web/package-lock.json=web-lint) ## style, format, leve
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
 
 types: setup-dev $(HAS_WEB:web/package-lock.json=web-types) ## static types
-	@$(BIN)/mypy api/app api/contract pipeline/release drills/drill requirements/setup.py
+	@$(BIN)/mypy api/app api/contract pipeline/release drills/drill bench requirements/setup.py
 
 contract-check: setup-dev ## the API's document: is it the code's, does it break clients of the last release, does the API keep it
 	@cd api && ../$(BIN)/python -m contract check

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import structlog
@@ -19,12 +20,13 @@ log = structlog.get_logger()
 
 WAIT_S = 2  # for a free connection, for a new one
 STATEMENT_S = 3
+OPS_POOL_SIZE = 2
 # Classes of SQLSTATE that say "not now" rather than "wrong": connection, no such database, serialisation, resources, lock, intervention.
 PASSING_SQLSTATES = ("08", "3D", "40", "53", "55", "57")
 
 
-def connect(url: str, pool_size: int) -> AsyncEngine:
-    """An engine that holds no connection yet: the database may come later than we do."""
+def connect(url: str, pool_size: int, *, watched: bool = True) -> AsyncEngine:
+    """An engine that holds no connection yet: the database may come later than we do. The metrics are about the one that is `watched`."""
     engine = create_async_engine(
         url,
         pool_size=pool_size,
@@ -42,7 +44,8 @@ def connect(url: str, pool_size: int) -> AsyncEngine:
         },
     )
     event.listen(engine.sync_engine, "checkout", _refuse_dead)
-    pool.watch(engine)
+    if watched:
+        pool.watch(engine)
     return engine
 
 
@@ -57,8 +60,20 @@ async def transaction(request: Request) -> AsyncIterator[AsyncSession]:
 
     Raises DatabaseAway, Overloaded.
     """
+    async with committed(request.app.state.engine) as session:
+        yield session
+
+
+async def ops_transaction(request: Request) -> AsyncIterator[AsyncSession]:
+    """As `transaction`, on connections that no shopper can take: a kill gets through when the store's own are all in use."""
+    async with committed(request.app.state.ops_engine) as session:
+        yield session
+
+
+@asynccontextmanager
+async def committed(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
     try:
-        async with AsyncSession(request.app.state.engine) as session:
+        async with AsyncSession(engine) as session:
             yield session
             await session.commit()
     except PoolExhausted as error:
@@ -78,3 +93,4 @@ def _passing(error: DBAPIError) -> bool:
 
 # scope="function": the commit is over before the first byte of the answer leaves, so an acknowledged order is a committed order.
 Transaction = Annotated[AsyncSession, Depends(transaction, scope="function")]
+OpsTransaction = Annotated[AsyncSession, Depends(ops_transaction, scope="function")]

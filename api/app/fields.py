@@ -34,6 +34,12 @@ ClientId = Annotated[
         alias="x-client-id", pattern=r"^[A-Za-z0-9._-]{1,64}$", examples=["u0001"], description="Stable id of the user; owner of orders."
     ),
 ]
+KnownClientId = Annotated[
+    str | None,
+    Header(
+        alias="x-client-id", pattern=r"^[A-Za-z0-9._-]{1,64}$", examples=["u0001"], description="Stable id of the user, where there is one."
+    ),
+]
 IdempotencyKey = Annotated[
     str,
     Header(

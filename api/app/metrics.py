@@ -6,10 +6,15 @@ import time
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.flags import variants
+
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
-REQUESTS = Counter("http_requests_total", "Requests answered.", ["method", "route", "status"])
+REQUESTS = Counter(
+    "http_requests_total", "Requests answered; `variants` are those of the flags that they used.", ["method", "route", "status", "variants"]
+)
 DURATION_S = Histogram(
     "http_request_duration_seconds",
     "Request received to answer sent.",
@@ -29,12 +34,15 @@ class Red:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        used = variants.begin(scope)
         status = 0  # stays 0 where the client left before the answer
 
         async def watched(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if used:
+                    MutableHeaders(scope=message)[variants.HEADER] = variants.text(used)
             await send(message)
 
         began_s = time.perf_counter()
@@ -43,12 +51,12 @@ class Red:
             await self.app(scope, receive, watched)
         finally:
             IN_FLIGHT.dec()
-            _note(scope, status, time.perf_counter() - began_s)
+            _note(scope, status, variants.label(used), time.perf_counter() - began_s)
 
 
-def _note(scope: Scope, status: int, took_s: float) -> None:
+def _note(scope: Scope, status: int, used: str, took_s: float) -> None:
     method = scope["method"] if scope["method"] in METHODS else "OTHER"
     route = getattr(scope.get("route"), "path", "unmatched")
-    REQUESTS.labels(method, route, status).inc()
+    REQUESTS.labels(method, route, status, used).inc()
     DURATION_S.labels(method, route).observe(took_s)
-    log.info("request", method=method, route=route, status=status, took_ms=round(took_s * 1000, 1))
+    log.info("request", method=method, route=route, status=status, took_ms=round(took_s * 1000, 1), **({"variants": used} if used else {}))

@@ -1,6 +1,7 @@
 """What a basket costs: whole cents, one currency, VAT by country. Pure; listing, quote and order share it.
 
 A discount lowers the net amount of a line, VAT is taken from what is left, each rounded once, half up. Sums are sums of lines.
+The volume discount is taken from what a coupon leaves; without it (flag `pricing-v2` off) all is as before there was one.
 Rates: European Commission "Taxes in Europe" tables and the Swiss FTA, as of 2026; one standard and one reduced rate each.
 """
 
@@ -40,6 +41,10 @@ RATES = {
 }
 
 
+# From so many pieces of one product on, so many percent off. The largest first.
+VOLUME_DISCOUNTS = ((10, 10), (3, 5))
+
+
 @dataclass(frozen=True)
 class Item:
     """What is bought: a product as the catalogue has it, and how many."""
@@ -58,6 +63,7 @@ class Line:
     discount_cents: int
     net_cents: int
     tax_cents: int
+    volume_discount_cents: int = 0  # a part of discount_cents
 
     @property
     def gross_cents(self) -> int:
@@ -73,6 +79,10 @@ class Basket:
         return sum(line.discount_cents for line in self.lines)
 
     @property
+    def volume_discount_cents(self) -> int:
+        return sum(line.volume_discount_cents for line in self.lines)
+
+    @property
     def net_cents(self) -> int:
         return sum(line.net_cents for line in self.lines)
 
@@ -85,12 +95,14 @@ class Basket:
         return self.net_cents + self.tax_cents
 
 
-def price(items: Iterable[Item], country: Country, coupon: str | None = None) -> Basket:
-    return Basket(tuple(_line(item, country, coupon) for item in items))
+def price(items: Iterable[Item], country: Country, coupon: str | None = None, *, by_volume: bool = False) -> Basket:
+    return Basket(tuple(_line(item, country, coupon, by_volume) for item in items))
 
 
-def _line(item: Item, country: Country, coupon: str | None) -> Line:
+def _line(item: Item, country: Country, coupon: str | None, by_volume: bool) -> Line:
     discount_cents = _discount_cents(item, coupon)
+    volume_cents = _volume_discount_cents(item, discount_cents) if by_volume else 0
+    discount_cents += volume_cents
     net_cents = item.unit_price_cents * item.quantity - discount_cents
     return Line(
         product_id=item.product_id,
@@ -99,7 +111,13 @@ def _line(item: Item, country: Country, coupon: str | None) -> Line:
         discount_cents=discount_cents,
         net_cents=net_cents,
         tax_cents=tax_cents(net_cents, country, item.tax_class),
+        volume_discount_cents=volume_cents,
     )
+
+
+def _volume_discount_cents(item: Item, coupon_cents: int) -> int:
+    percent = next((percent for pieces, percent in VOLUME_DISCOUNTS if item.quantity >= pieces), 0)
+    return _rounded((item.unit_price_cents * item.quantity - coupon_cents) * percent, 100)
 
 
 def tax_cents(net_cents: int, country: Country, tax_class: TaxClass) -> int:

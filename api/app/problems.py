@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MEDIA_TYPE = "application/problem+json"
+OFREP = "/ofrep/"
 FAULTS_MAX = 20
 TEXT_MAX = 200
 
@@ -26,6 +27,7 @@ class Problem(HTTPException):
     slug: ClassVar[str]
     title: ClassVar[str]
     retry_after_s: ClassVar[int | None] = None
+    error_code: ClassVar[str | None] = None  # OpenFeature's, where its clients ask
 
     def __init__(self, detail: str | None = None, *, faults: Sequence[dict[str, str]] = (), headers: dict[str, str] | None = None) -> None:
         super().__init__(self.status, detail or self.title, headers)
@@ -35,6 +37,8 @@ class Problem(HTTPException):
         document: dict[str, Any] = {"type": f"/problems/{self.slug}", "title": self.title, "status": self.status, "detail": self.detail}
         if self.faults:
             document["faults"] = self.faults
+        if self.error_code:
+            document |= {"errorCode": self.error_code, "errorDetails": self.detail}
         # A field name of the request may hold half a surrogate pair, which no UTF-8 can carry.
         content = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
         retry = {"retry-after": str(self.retry_after_s)} if self.retry_after_s else {}
@@ -45,8 +49,29 @@ class MalformedBody(Problem):
     status, slug, title = 400, "malformed-body", "The body is not JSON."
 
 
+class InvalidContext(Problem):
+    # OFREP names its errors by codes, which its clients read.
+    status, slug, title, error_code = 400, "invalid-context", "The request does not fit its description.", "INVALID_CONTEXT"
+
+
+class EvaluationFailed(Problem):
+    status, slug, title, error_code = 400, "evaluation-failed", "This flag's rules break on this context.", "GENERAL"
+
+
+class NotAuthorised(Problem):
+    status, slug, title = 401, "not-authorised", "This takes a token of the ops API that is still good."
+
+
+class ScopeMissing(Problem):
+    status, slug, title = 403, "scope-missing", "This token may not do that."
+
+
 class NotFound(Problem):
     status, slug, title = 404, "not-found", "There is nothing here."
+
+
+class UnknownFlag(Problem):
+    status, slug, title, error_code = 404, "unknown-flag", "There is no such flag.", "FLAG_NOT_FOUND"
 
 
 class MethodNotAllowed(Problem):
@@ -55,6 +80,10 @@ class MethodNotAllowed(Problem):
 
 class UnknownProduct(Problem):
     status, slug, title = 409, "unknown-product", "The shop does not sell this product."
+
+
+class ChangedMeanwhile(Problem):
+    status, slug, title = 409, "changed-meanwhile", "Somebody else changed this flag since you looked."
 
 
 class ClientTooOld(Problem):
@@ -70,8 +99,20 @@ class InvalidRequest(Problem):
     status, slug, title = 422, "invalid-request", "The request does not fit its description."
 
 
+class BadDefinition(Problem):
+    status, slug, title = 422, "bad-definition", "A flag can't be defined like this. Nothing was changed."
+
+
 class KeyReused(Problem):
     status, slug, title = 422, "key-reused", "This Idempotency-Key was sent before, with another order."
+
+
+class FlagsFrozen(Problem):
+    status, slug, title = 423, "flags-frozen", "Flags are frozen. A kill is allowed; everything else waits until a person unfreezes them."
+
+
+class TooManyTries(Problem):
+    status, slug, title, retry_after_s = 429, "too-many-tries", "Too many tries with tokens that are not good.", 1
 
 
 class InternalError(Problem):
@@ -155,12 +196,13 @@ def _methods(request: Request) -> str:
     return ", ".join(sorted(method.upper() for method in path))
 
 
-async def _answer_invalid(_request: Request, error: Exception) -> Response:
+async def _answer_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     faults = error.errors()
     if any(fault["type"] == "json_invalid" for fault in faults):
         return MalformedBody().answer()
-    return InvalidRequest(faults=[_fault(fault) for fault in faults[:FAULTS_MAX]]).answer()
+    kind = InvalidContext if request.url.path.startswith(OFREP) else InvalidRequest
+    return kind(faults=[_fault(fault) for fault in faults[:FAULTS_MAX]]).answer()
 
 
 def _fault(fault: dict[str, Any]) -> dict[str, str]:
@@ -188,5 +230,6 @@ def _schema(kind: type[Problem]) -> dict[str, Any]:
             "status": {"const": kind.status},
             "detail": text,
             "faults": {"type": "array", "items": fault},
+            **({"errorCode": {"const": kind.error_code}, "errorDetails": text} if kind.error_code else {}),
         },
     }

@@ -1,4 +1,4 @@
-"""What a container of this release does: `python -m app.role api | web | migrate | healthy`.
+"""What a container of this release does: `python -m app.role api | web | migrate | token … | healthy`.
 
 The database's password comes as a file (SLIPWAY_DATABASE_PASSWORD_FILE), so that it stands in no environment that `docker inspect` shows.
 """
@@ -24,17 +24,26 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     "api": (*SERVE, "app.main:app"),
     "web": (*SERVE, "--factory", "app.spa:origin"),
     "migrate": ("python", "-m", "alembic", "-c", "/release/db/alembic.ini", "upgrade", "head"),
+    "token": ("python", "-m", "app.ops.tokens"),
 }
+TAKES_WORDS = ("token",)
 READY = ("/readyz", "/-/origin")  # of an API, of an origin
 
 
 def main(words: Sequence[str]) -> int:
     if words == ["healthy"]:
         return 0 if healthy(f"http://127.0.0.1:{PORT}") else 1
-    if len(words) != 1 or words[0] not in ROLES:
+    argv = words_of(words)
+    if argv is None:
         print(f"Name one role: {', '.join(ROLES)}.", file=sys.stderr)
         return 64  # EX_USAGE of sysexits.h
-    return _become(ROLES[words[0]])
+    return _become(argv)
+
+
+def words_of(words: Sequence[str]) -> tuple[str, ...] | None:
+    """What the role runs; None where there is no such role."""
+    role, *rest = words or [""]
+    return (*ROLES[role], *rest) if role in ROLES and (not rest or role in TAKES_WORDS) else None
 
 
 def _become(argv: tuple[str, ...]) -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
 from pydantic import Field, ValidationError, field_validator
@@ -22,6 +23,7 @@ class Settings(BaseSettings):
     revision: Annotated[str, Field(pattern=r"^[!-~]{1,100}$")]
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     pool_size: Annotated[int, Field(ge=1, le=50)] = 5
+    flags_file: Path | None = None  # where the last known good flags are kept; instances may share it
 
     @field_validator("database_url")
     @classmethod

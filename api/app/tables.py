@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
+    JSON,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -20,7 +23,10 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     func,
+    text,
+    true,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 AnyRow = Row[*tuple[Any, ...]]
 
@@ -56,6 +62,7 @@ orders = Table(
     Column("coupon", Text),
     Column("currency", Text, nullable=False),
     Column("discount_cents", BigInteger, nullable=False),
+    Column("volume_discount_cents", BigInteger, nullable=False, server_default=text("0")),  # a part of discount_cents
     Column("net_cents", BigInteger, nullable=False),
     Column("tax_cents", BigInteger, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
@@ -73,8 +80,58 @@ order_lines = Table(
     Column("quantity", Integer, nullable=False),
     Column("unit_price_cents", BigInteger, nullable=False),
     Column("discount_cents", BigInteger, nullable=False),
+    Column("volume_discount_cents", BigInteger, nullable=False, server_default=text("0")),  # a part of discount_cents
     Column("net_cents", BigInteger, nullable=False),
     Column("tax_cents", BigInteger, nullable=False),
     CheckConstraint("quantity > 0", name="quantity_positive"),
     CheckConstraint("discount_cents >= 0 AND net_cents >= 0 AND tax_cents >= 0", name="amounts_not_negative"),
+)
+
+flags = Table(
+    "flags",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("definition", JSONB, nullable=False),  # in flagd's form
+    Column("version", Integer, nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    CheckConstraint("version > 0", name="version_positive"),
+)
+
+flag_changes = Table(
+    "flag_changes",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Text, nullable=False),  # the text that was hashed
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("flag", Text),
+    Column("reason", Text, nullable=False),
+    Column("old", JSON(none_as_null=True)),  # not JSONB: that rewrites numbers, and the hash is over them
+    Column("new", JSON(none_as_null=True)),
+    Column("prev", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    UniqueConstraint("prev"),
+    CheckConstraint("seq > 0", name="seq_positive"),
+)
+
+flag_freeze = Table(
+    "flag_freeze",
+    metadata,
+    Column("one", Boolean, primary_key=True, server_default=true()),
+    Column("reason", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    CheckConstraint("one", name="one_row"),
+)
+
+ops_tokens = Table(
+    "ops_tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("secret_hash", Text, nullable=False),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("revoked_at", DateTime(timezone=True)),
 )

@@ -13,9 +13,10 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client import generate_latest
 
+from app.bounds import Allowance, Names
 from app.client_errors import service
 from app.client_errors.schemas import ClientReport
-from app.client_errors.service import Allowance, Names, impersonal
+from app.client_errors.service import impersonal
 
 REPORT = {"build": "1.0123456789ab", "kind": "error", "where": "/checkout", "message": "x is undefined"}
 

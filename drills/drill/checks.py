@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from drill.cure import DONE, REFUSED, Cured
 from drill.decisions import Decisions
 from drill.lanes import Lane
 from drill.orders import OrderCheck
@@ -17,6 +18,7 @@ from drill.scenario import Scenario
 from drill.times import Moments, Slo, Times
 
 SWITCH_MARGIN_S = 1.0  # the switch: from its command to this long after the last answer of the bad lane
+OFF_WITHIN_S = 2.0  # generous: a busy machine; `make bench B=flags` measures it
 LATE_MS_MAX = 1000.0  # a client that sends later than this measures itself
 GONE = ("drained", "release_stopped", "quarantined")
 
@@ -46,6 +48,12 @@ class Facts:
     moments: Moments
     times: Times
     orders: OrderCheck | None
+    cured: Cured | None = None
+
+    @property
+    def variant(self) -> str | None:
+        """`pricing-v2=on`, of the scenario's flag."""
+        return f"{self.scenario.flag.name}=on" if self.scenario.flag else None
 
     def of(self, *lanes: Lane) -> list[Response]:
         return [response for response, lane in zip(self.responses, self.lanes, strict=True) if lane in lanes]
@@ -92,11 +100,14 @@ def _fault_shows(facts: Facts) -> Check:
     what = facts.scenario.expect.users_see
     allowed = {"slow": facts.slo.slow_share, "broken_pages": facts.slo.broken_share}.get(what, facts.slo.failures_share)
     canary = facts.of("canary")
+    whose = "the new release"
+    if facts.variant:  # of those who have the flag: many others stay well
+        canary, whose = [one for one in canary if one.used(facts.variant)], f"the new release with {facts.variant}"
     bad = sum(facts.bad(response) for response in canary)
     return Check(
         "the fault shows to users",
         "validity",
-        f"{_words(what)} from the new release, more than {allowed:.1%}",
+        f"{_words(what)} from {whose}, more than {allowed:.1%}",
         f"{bad} of {len(canary)} answers",
         bad > allowed * len(canary),
     )
@@ -124,9 +135,28 @@ def _expectations(facts: Facts) -> Iterator[Check]:
         left = [name for name in GONE if name not in decisions.after]
         said = "not " + ", not ".join(left) if left else "all done"
         yield Check("the release is taken away", "expectation", "drained, stopped and quarantined", said.replace("_", " "), not left)
+    yield from _cure(facts)
     recovered = "yes" if facts.moments.recovered is not None else "no"
     wanted = f"within the SLO for {facts.scenario.confirm_s:g} s"
     yield Check("all users are well at the end", "expectation", wanted, recovered, facts.moments.recovered is not None)
+
+
+def _cure(facts: Facts) -> Iterator[Check]:
+    flag, cured = facts.scenario.flag, facts.cured
+    if flag is None:
+        return
+    if not facts.scenario.cures:
+        yield _equal("the engine kills the flag, and only that", "kill_first", cured.how if cured else None)
+    for act in cured.frozen if cured else ():
+        kill = act.what.startswith("kill")
+        wanted = f"done ({DONE})" if kill else f"refused ({REFUSED})"
+        yield Check(
+            f"{act.what}, while flags are frozen", "expectation", wanted, str(act.status), act.status == (DONE if kill else REFUSED)
+        )
+    if cured and cured.how in ("kill_switch", "kill_first"):
+        late_from_s = cured.asked_s + OFF_WITHIN_S
+        late = sum(one.used(f"{flag.name}=on") for one in facts.responses if one.sent_s > late_from_s)
+        yield Check(f"answers with {flag.name}=on, asked for {OFF_WITHIN_S:g} s after the kill", "safety", "0", str(late), late == 0)
 
 
 def _health(facts: Facts) -> Check:

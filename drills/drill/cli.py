@@ -93,6 +93,8 @@ def run(
         drill.with_load(seed=seed, rate_per_s=rate)
         for drill in (scenario.every(home.root) if everything else [scenario.find(name, home.root)])
     ]
+    if keep and any(len(drill.scenario.cures) > 1 for drill in chosen):
+        raise UsageError("--keep is for one run; this scenario has several cures.", remedy="Leave --keep out.")
     runner.sweep(home, console)
     done = [runner.again_and_again(home, drill, runs, console, keep=keep, kind=runtime) for drill in chosen]
     if as_json:
@@ -131,7 +133,8 @@ def report(name: str | None, into: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        (summary.several if "runs" in found else summary.one)(_console(as_json), found, folder)
+        say = summary.side_by_side if "ways" in found else summary.several if "runs" in found else summary.one
+        say(_console(as_json), found, folder)
 
 
 def _folder(home: Home, name: str | None) -> Path:

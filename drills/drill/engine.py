@@ -113,6 +113,14 @@ class Engine:
         """The caller bounds it: a rollout that is too long for a drill may be right for its policy."""
         return self._start("deploy", [digest, "--env", self.env, "--reason", reason], bound_s=float("inf"))
 
+    def token(self) -> Call:
+        """For the on-call engineer."""
+        scopes = [word for scope in ("read", "write", "kill", "freeze") for word in ("--scope", f"flags:{scope}")]
+        return self._start("token", ["create", "--env", self.env, "--name", "on-call", *scopes], bound_s=120)
+
+    def rollback(self, reason: str) -> Call:
+        return self._start("rollback", ["--env", self.env, "--reason", reason], bound_s=120)
+
     def down(self) -> Call:
         return self._start("down", ["--env", self.env, "--purge"], bound_s=90)
 

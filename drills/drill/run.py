@@ -15,16 +15,18 @@ from typing import Any
 
 from drill import decisions, orders, sandbox
 from drill.checks import Facts, is_bad
+from drill.cure import Cured, by_the_engine
 from drill.engine import ENDED, Call, Engine
 from drill.lanes import lanes
 from drill.live import Live
 from drill.machine import Machine
+from drill.oncall import OnCall
 from drill.orders import OrderCheck
 from drill.pages.modules import modules
 from drill.report.fold import Context, Report, fold
 from drill.report.render import write
 from drill.samples import ClientTotals, Response
-from drill.scenario import Drill
+from drill.scenario import Drill, Flag
 from drill.times import Slo, moments, recovered, times
 from drill.traffic import Traffic
 from drill.view import View
@@ -37,6 +39,10 @@ from release.places import RuntimeName
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 TICK_S = 0.2
 AFTER_S = 240.0  # the traffic's bound, beyond the rollout's: building, interrupting, confirming
+HARM_LEAST, HARM_S = 3, 30.0  # bad answers before the on-call engineer notices, bounded
+REACT_S = 2.0  # and then acts
+FLAG_S = 10.0  # a flag that was turned on reaches users
+FIX = "drills/faults/healthy-release.patch"
 CALM_MAX_S = 30.0  # how long the confirm window may let us wait for itself, beyond its own length
 
 
@@ -56,6 +62,7 @@ class Run:
     baseline: str = ""
     canary: dict[str, Any] = field(default_factory=dict)
     address: str = ""
+    cured: Cured | None = None
     down: Call | None = None
     keep_logs: bool = True
 
@@ -74,7 +81,9 @@ class Run:
             self.run_the_store()
             self.send_traffic()
             self.build_the_release()
+            self.turn_the_flag_on_before()
             self.roll_it_out()
+            self.harm_and_cure()
             self.wait_until_users_are_well()
             client = self.stop_the_traffic()
             report = self.conclude(client, self.count_the_orders())
@@ -105,6 +114,11 @@ class Run:
             raise UsageError("The new release is the baseline itself.", remedy="Give the scenario a patch that changes what is released.")
         self.live.canary = self.canary["digest"]
 
+    def turn_the_flag_on_before(self) -> None:
+        """Unless it is turned on for what everyone has."""
+        if self.drill.scenario.flag and self.drill.scenario.cure is None:
+            self.turn_the_flag_on(self.call_on_call())
+
     def roll_it_out(self) -> None:
         self.view.phase("roll out, watched by the gate", usual_s=30)
         deploy = self.engine.deploy(self.canary["digest"], f"drill {self.drill.name}")
@@ -115,14 +129,72 @@ class Run:
             deploy.stop()
         self._wait(deploy, allowed=ENDED)
 
+    def harm_and_cure(self) -> None:
+        """The bug was there all the time; now users meet it."""
+        how = self.drill.scenario.cure
+        if how is None:
+            return
+        on_call = self.call_on_call()
+        self.view.phase(f"turn the flag on, for users to be harmed; then {how.replace('_', ' ')}", usual_s=10)
+        on_s = time.monotonic()
+        self.turn_the_flag_on(on_call)
+        harmed = lambda: sum(one.failed for one in self._since(on_s)) >= HARM_LEAST  # noqa: E731
+        self._until(harmed, HARM_S)
+        react_s = time.monotonic() + REACT_S
+        self._until(lambda: time.monotonic() >= react_s, REACT_S + 1)
+        self.cured = {"kill_switch": self._by_kill, "rollback": self._by_rollback, "redeploy": self._by_redeploy}[how](on_call)
+        self.view.say(f"{how.replace('_', ' ')}: done {self.cured.done_s - self.cured.asked_s:.3f} s after the engineer's word")
+
+    def call_on_call(self) -> OnCall:
+        return OnCall(self.address, self._wait(self.engine.token())["token"])
+
+    def turn_the_flag_on(self, on_call: OnCall) -> None:
+        """And wait until users have it."""
+        flag = self._flag()
+        on_call.turn_on(flag.name, flag.percentage)
+        self._until(lambda: any(one.used(f"{flag.name}=on") for one in self.live.responses[-500:]), FLAG_S)
+
+    def _by_kill(self, on_call: OnCall) -> Cured:
+        flag = self._flag().name
+        tried = [on_call.freeze(), on_call.try_to_change(flag)][1:] if self.drill.scenario.frozen else []
+        kill = on_call.kill(flag)
+        return Cured("kill_switch", "on-call", kill.asked_s, kill.answered_s, (*tried, kill) if tried else ())
+
+    def _by_rollback(self, on_call: OnCall) -> Cured:
+        """The engine freezes flags by itself."""
+        asked_s = time.monotonic()
+        self._wait(self.engine.rollback("users are harmed"))
+        done_s, flag = time.monotonic(), self._flag().name
+        return Cured("rollback", "on-call", asked_s, done_s, (on_call.try_to_change(flag), on_call.kill(flag)))
+
+    def _by_redeploy(self, on_call: OnCall) -> Cured:  # noqa: ARG002 - as the others
+        """Of this tree with a harmless change: what a fix would be."""
+        asked_s = time.monotonic()
+        fix = self._wait(self.engine.build(self.home.root / FIX))
+        self._wait(self.engine.publish(fix["digest"]))
+        self._wait(self.engine.deploy(fix["digest"], "the fix"), allowed=ENDED)
+        return Cured("redeploy", "on-call", asked_s, time.monotonic(), fix=fix["digest"], fix_built_anew=fix["built"])
+
+    def _flag(self) -> Flag:
+        assert self.drill.scenario.flag is not None
+        return self.drill.scenario.flag
+
     def wait_until_users_are_well(self) -> None:
         """As the client sees it; the checks judge this again from the whole record."""
         confirm_s = self.drill.scenario.confirm_s
         self.view.phase(f"confirm {confirm_s:g} s within the SLO", usual_s=confirm_s)
         told = decisions.fold(self.live.entries, self.canary["digest"])
         from_s, slo = told.reverted_s or told.ended_s or time.monotonic(), self.slo()
-        # Half a second more than will be judged: the last answer of the bad lane may come after the switch.
-        self._until(lambda: recovered(self._since(from_s), from_s, slo, confirm_s + 0.5) is not None, bound_s=confirm_s + CALM_MAX_S)
+
+        def well() -> bool:
+            """For half a second more than will be judged: the last answer of the bad lane may come after the switch."""
+            calm_s = from_s if self.cured is None else self._last_bad_s(self.cured.asked_s)
+            return recovered(self._since(calm_s), calm_s, slo, confirm_s + 0.5) is not None
+
+        self._until(well, bound_s=confirm_s + CALM_MAX_S)
+
+    def _last_bad_s(self, from_s: float) -> float:
+        return max([from_s, *(one.done_s for one in self._since(from_s) if one.failed)])
 
     def stop_the_traffic(self) -> ClientTotals | None:
         """Before the orders are counted: one that is still on its way would look lost or not by chance."""
@@ -161,8 +233,9 @@ class Run:
         told = decisions.fold(self.live.entries, self.canary["digest"])
         came = sorted(self.live.responses, key=lambda response: response.done_s)
         of = lanes(came, self.canary["digest"], [shift.at_s for shift in told.shifts])
-        when = moments(told, came, of, lambda response: is_bad(scenario, slo, response), slo, scenario.confirm_s)
-        return Facts(scenario, slo, told, came, of, client, when, times(when, self.canary["took_s"]), checked)
+        cured = self.cured or by_the_engine(decisions.of(self.live.entries, self.canary["digest"]))
+        when = moments(told, came, of, lambda response: is_bad(scenario, slo, response), slo, scenario.confirm_s, cured)
+        return Facts(scenario, slo, told, came, of, client, when, times(when, self.canary["took_s"]), checked, cured)
 
     def begin_to_leave(self, *, keep_logs: bool) -> None:
         """Idempotent. Stopping everything takes as long as drawing the report: both at once."""

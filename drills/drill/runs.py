@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from drill import batch, sandbox, summary
+from drill import batch, sandbox, summary, ways
 from drill.report import render
 from drill.run import Run, new_name
 from drill.scenario import Drill
@@ -26,10 +26,25 @@ def sweep(home: Home, console: Console) -> None:
 
 
 def again_and_again(home: Home, drill: Drill, runs: int, console: Console, *, keep: bool, kind: RuntimeName = "embedded") -> dict[str, Any]:
-    """The report of one run, or one over several; run i uses seed + i - 1."""
+    """The report of one run, or one over several; run i uses seed + i - 1. With several cures, one over all of them."""
+    if len(drill.scenario.cures) > 1:
+        return by_every_cure(home, drill, runs, console, kind=kind)
     seeds = [drill.scenario.load.seed + number for number in range(runs)]
     reports = [once(home, drill.with_load(seed=seed), console, keep=keep, kind=kind) for seed in seeds]
     return reports[0] if runs == 1 else conclude(home, drill, reports, console)
+
+
+def by_every_cure(home: Home, drill: Drill, runs: int, console: Console, *, kind: RuntimeName) -> dict[str, Any]:
+    seeds = [drill.scenario.load.seed + number for number in range(runs)]
+    done = [
+        (way.scenario.cures[0], [once(home, way.with_load(seed=seed), console, keep=False, kind=kind) for seed in seeds])
+        for way in drill.ways()
+    ]
+    name = new_name(home, drill)
+    report = ways.side_by_side(name, drill, done)
+    render.write(report, home.reports() / name)
+    summary.side_by_side(console, report, home.reports() / name)
+    return report
 
 
 def once(home: Home, drill: Drill, console: Console, *, keep: bool, kind: RuntimeName) -> dict[str, Any]:

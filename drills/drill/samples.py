@@ -14,6 +14,7 @@ class Response(NamedTuple):
 
     `intended_s` is when the open-loop schedule wanted to send it; latency counts from there, so that waiting in the client is
     not hidden (Tene's coordinated omission). `release` is the first 12 hex of the digest that answered; None: the edge itself, or nobody.
+    `variants` is what the answer says of the flags that it used: `pricing-v2=on`.
     """
 
     intended_s: float
@@ -26,6 +27,7 @@ class Response(NamedTuple):
     key: str | None = None
     order: str | None = None
     error: str | None = None
+    variants: str | None = None
 
     @property
     def latency_ms(self) -> float:
@@ -40,6 +42,10 @@ class Response(NamedTuple):
     def acknowledged(self) -> bool:
         """An order that the store promised to keep."""
         return self.key is not None and self.status in (200, 201)
+
+    def used(self, variant: str) -> bool:
+        """`pricing-v2=on`?"""
+        return self.variants is not None and variant in self.variants.split(",")
 
     def line(self) -> str:
         return json.dumps(self._asdict(), separators=(",", ":"))

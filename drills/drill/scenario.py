@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from release.errors import BadScenario, UsageError
 from release.yamlfile import Frozen, load
@@ -16,6 +16,7 @@ from release.yamlfile import Frozen, load
 DEFAULT = "bad-release"
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
+Cure = Literal["kill_switch", "weight_0", "rollback", "redeploy"]
 UsersSee = Literal["failures", "slow", "broken_pages", "health", "nothing"]
 
 
@@ -23,6 +24,13 @@ class ReleaseUnderTest(Frozen):
     """`patch` makes the release that is rolled out: this tree plus that patch. Without one it is this tree, built as a new release."""
 
     patch: str | None = None
+
+
+class Flag(Frozen):
+    """Turned on for `percentage` of the users, by the ops API: before the rollout, or, with a cure for what everyone has, after it."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    percentage: Annotated[int, Field(ge=1, le=100)]
 
 
 class Load(Frozen):
@@ -68,10 +76,28 @@ class Scenario(Frozen):
     takes_minutes: bool = False
     release: ReleaseUnderTest = ReleaseUnderTest()
     policy: str | None = None
+    flag: Flag | None = None
+    cures: tuple[Cure, ...] = ()
+    frozen: bool = False
     load: Load = Load()
     expect: Expect
     budgets: Budgets = Budgets()
     confirm_s: Seconds = 5
+
+    @property
+    def cure(self) -> Cure | None:
+        """What the on-call engineer does to a release that everyone has. Weight 0 is the gate's own doing, during the rollout."""
+        return self.cures[0] if self.cures and self.cures[0] != "weight_0" else None
+
+    @model_validator(mode="after")
+    def _a_cure_needs_a_flag(self) -> Scenario:
+        if self.cures and self.flag is None:
+            raise ValueError("cures: need a flag, which is turned on")
+        if len(set(self.cures)) < len(self.cures):
+            raise ValueError("cures: each once")
+        if self.frozen and self.cures != ("kill_switch",):
+            raise ValueError("frozen: only with `cures: [kill_switch]`")
+        return self
 
 
 @dataclass(frozen=True)
@@ -88,6 +114,17 @@ class Drill:
         """The same drill with another seed or rate; None leaves a value as it is."""
         load = self.scenario.load.model_copy(update={name: value for name, value in changes.items() if value is not None})
         return replace(self, scenario=self.scenario.model_copy(update={"load": load}))
+
+    def ways(self) -> list[Drill]:
+        """One drill per cure."""
+        return [replace(self, scenario=_with_cure(self.scenario, cure)) for cure in self.scenario.cures] or [self]
+
+
+def _with_cure(scenario: Scenario, cure: Cure) -> Scenario:
+    changes: dict[str, object] = {"cures": (cure,)}
+    if cure == "weight_0":
+        changes["expect"] = scenario.expect.model_copy(update={"outcome": "aborted", "verdict": "FAIL", "because": "failures"})
+    return scenario.model_copy(update=changes)
 
 
 def read(path: Path, root: Path) -> Drill:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from drill.report.words import OUTCOMES, TIMES, budget, headline, many, seconds, value_of
+from drill.report.words import CURES, OUTCOMES, TIMES, budget, headline, many, median_of, seconds, times_of, value_of
 
 STYLES = {"pass": "bold green", "fail": "bold red", "invalid": "bold yellow"}
 
@@ -17,7 +17,7 @@ STYLES = {"pass": "bold green", "fail": "bold red", "invalid": "bold yellow"}
 def one(console: Console, report: dict[str, Any], folder: Path, total_s: float | None = None) -> None:
     """`total_s`: with the report's drawing and the cleaning up, where that was just done."""
     table = _table("time", "measured", "budget", "from … to")
-    for name, (word, meaning) in TIMES.items():
+    for name, (word, meaning) in times_of(report).items():
         value, limit = report["times"][name], report["budgets"][name]
         if value is None and limit is None:
             continue
@@ -67,6 +67,21 @@ def several(console: Console, report: dict[str, Any], folder: Path) -> None:
     for run in report["runs"]:
         if run["outcome"] != "pass":
             console.print(f"{run['run']}: {run['outcome']}: {', '.join(run['broken'])}", style="red", markup=False)
+    console.print(f"report  {folder / 'report.html'}", markup=False)
+
+
+def side_by_side(console: Console, report: dict[str, Any], folder: Path) -> None:
+    table = _table("cure", "decision → last bad answer", "harm in all", "to lasting calm", "users", "failed")
+    for way in report["ways"]:
+        values = [median_of(way, name) for name in ("revert_s", "mitigate_s", "recover_s", "users_harmed", "failed_requests")]
+        table.add_row(CURES[way["cure"]], *values)
+    console.print()
+    console.print(Text.assemble((f"{OUTCOMES[report['outcome']]}: ", STYLES[report["outcome"]]), (report["title"], "bold")))
+    console.print(table)
+    for way in report["ways"]:
+        for run in way["runs"]:
+            if run["broken"]:
+                console.print(f"{run['run']}: {run['outcome']}: {', '.join(run['broken'])}", style="red", markup=False)
     console.print(f"report  {folder / 'report.html'}", markup=False)
 
 

@@ -12,6 +12,7 @@ from bisect import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
+from drill.cure import Cured
 from drill.decisions import Decisions
 from drill.lanes import Lane
 from drill.samples import Response
@@ -58,18 +59,28 @@ class Times:
 
 
 def moments(
-    decisions: Decisions, responses: Sequence[Response], lanes: Sequence[Lane], bad: Callable[[Response], bool], slo: Slo, confirm_s: float
+    decisions: Decisions,
+    responses: Sequence[Response],
+    lanes: Sequence[Lane],
+    bad: Callable[[Response], bool],
+    slo: Slo,
+    confirm_s: float,
+    cured: Cured | None = None,
 ) -> Moments:
-    """`responses` are in the order of `done_s`; `lanes` names the lane of each."""
+    """`responses` are in the order of `done_s`; `lanes` names the lane of each.
+
+    `cured` other than by weight 0 during the rollout: mitigated is the last bad answer; detected, where a person acted, their word.
+    """
     canary = [response for response, lane in zip(responses, lanes, strict=True) if lane == "canary"]
-    mitigated_s = _mitigated(decisions, canary)
+    mitigated_s = _mitigated(decisions, canary) if cured is None else max([cured.asked_s, *(one.done_s for one in canary if bad(one))])
+    detected_s = decisions.failed.at_s if decisions.failed else None
     calm_from_s = mitigated_s or decisions.ended_s
     return Moments(
         rollout_requested=decisions.requested_s,
         first_user=decisions.first_user_s,
         impact_started=next((response.done_s for response in canary if bad(response)), None),
-        detected=decisions.failed.at_s if decisions.failed else None,
-        decided=decisions.decided_s,
+        detected=cured.asked_s if cured and cured.by == "on-call" else detected_s,
+        decided=cured.asked_s if cured else decisions.decided_s,
         mitigated=mitigated_s,
         recovered=recovered(responses, calm_from_s, slo, confirm_s) if calm_from_s is not None else None,
     )

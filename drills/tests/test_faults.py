@@ -58,7 +58,7 @@ def unit_tests(tree: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_scenarios_faults_are_all_here() -> None:
-    assert {"bad-bundle", "checkout-5xx", "slow-release", "crash-on-start", "healthy-release"} <= set(FAULTS)
+    assert {"bad-bundle", "checkout-5xx", "slow-release", "crash-on-start", "healthy-release", "flag-5xx"} <= set(FAULTS)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -75,7 +75,7 @@ def files(tree: Path) -> list[Path]:
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("fault", ["checkout-5xx", "slow-release"])
+@pytest.mark.parametrize("fault", ["checkout-5xx", "slow-release", "flag-5xx"])
 def test_unit_tests_do_not_see_it(fault: str, tree: Path) -> None:
     apply(tree, fault)
     done = unit_tests(tree)
@@ -130,6 +130,7 @@ def test_unit_tests_of_the_copy_run_the_copys_code(tree: Path) -> None:
 class Seen(NamedTuple):
     status: int
     took_s: float
+    variants: str | None
 
 
 def visit(address: str, requests: int = REQUESTS) -> list[Seen]:
@@ -151,7 +152,7 @@ async def _visit(address: str, requests: int) -> list[Seen]:
                 answer = await client.request(asked.method, asked.path, json=asked.body, headers=headers)
                 if asked.op == "order" and answer.is_success:
                     shop.ordered(asked.user, answer.json()["id"])
-                return Seen(answer.status_code, time.perf_counter() - began_s)
+                return Seen(answer.status_code, time.perf_counter() - began_s, answer.headers.get("x-variants"))
 
         return await asyncio.gather(*(one(*arrival) for arrival in islice(enumerate(POPULATION.arrivals()), requests)))
 
@@ -175,6 +176,18 @@ def test_checkout_5xx_fails_three_requests_in_ten(tree: Path, database: Any, ser
     seen = visit(serve(database.url, api=tree / "api"))
     assert 0.25 < share(seen, is_5xx) < 0.35
     assert {one.status for one in seen} <= {200, 201, 500}
+
+
+@pytest.mark.real
+def test_flag_5xx_fails_two_of_three_who_have_the_flag_and_nobody_else(tree: Path, database: Any, serve: Callable[..., str]) -> None:
+    apply(tree, "flag-5xx")
+    half_on = {"targeting": {"fractional": [["on", 50], ["off", 50]]}}
+    database.sql(f"UPDATE flags SET definition = definition || '{json.dumps(half_on)}'::jsonb WHERE key = 'pricing-v2'")
+    seen = visit(serve(database.url, api=tree / "api"))
+    on = [one for one in seen if one.variants == "pricing-v2=on"]
+    assert len(on) > 60
+    assert 0.56 < share(on, is_5xx) < 0.77
+    assert share([one for one in seen if one.variants != "pricing-v2=on"], is_5xx) == 0
 
 
 @pytest.mark.real

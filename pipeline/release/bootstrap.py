@@ -6,8 +6,10 @@ from pathlib import Path
 
 from release.lanes import FILE as LANES_FILE
 from release.lanes import ROUTES as LANES
-from release.telemetry import bucket_edges_ms
+from release.telemetry import USED_CLUSTER, USED_SCOPE, USED_VARIANTS, bucket_edges_ms
 from release.traffic import ROUTES, TYPE, Json, watched
+
+USED_SERIES_MAX = 600  # releases x variants x kinds of answers: a request whose series finds no place is not attributed
 
 
 def bootstrap(
@@ -26,7 +28,7 @@ def bootstrap(
         },
         "dynamic_resources": {"cds_config": watched(folder / "cds.json")},
         "static_resources": {
-            "listeners": [_listener(folder, listens, access_log), *([_metrics(folder, metrics)] if metrics else [])],
+            "listeners": [_listener(folder, listens, access_log, slow_ms), *([_metrics(folder, metrics)] if metrics else [])],
             "clusters": [_admin(admin_socket)] if metrics else [],
         },
     }
@@ -56,17 +58,17 @@ def _admin(socket: Path) -> Json:
     }
 
 
-def _listener(folder: Path, listens: tuple[str, int], access_log: Path) -> Json:
+def _listener(folder: Path, listens: tuple[str, int], access_log: Path, slow_ms: int) -> Json:
     """`enable_reuse_port` is off: with it a second Envoy on a taken port would silently get half of the connections."""
     return {
         "name": "edge",
         "address": {"socket_address": {"address": listens[0], "port_value": listens[1]}},
         "enable_reuse_port": False,
-        "filter_chains": [{"filters": [{"name": "http", "typed_config": _http(folder, access_log)}]}],
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": _http(folder, access_log, slow_ms)}]}],
     }
 
 
-def _http(folder: Path, access_log: Path) -> Json:
+def _http(folder: Path, access_log: Path, slow_ms: int) -> Json:
     """No client counts as internal, so that none can steer retries and timeouts by Envoy's own headers. An empty list would mean
     "all private addresses, and loopback"; the one that is named is nobody's.
     """
@@ -77,9 +79,30 @@ def _http(folder: Path, access_log: Path) -> Json:
         "internal_address_config": {"cidr_ranges": [{"address_prefix": "255.255.255.255", "prefix_len": 32}]},
         "request_headers_timeout": "5s",
         "rds": {"route_config_name": ROUTES, "config_source": watched(folder / "rds.json")},
-        "access_log": [{"name": "file", "typed_config": _access_log(access_log)}],
+        "access_log": [
+            {"name": "file", "typed_config": _access_log(access_log)},
+            _used("answers"),
+            _used("failed", {"status_code_filter": {"comparison": _at_least(500)}}),
+            _used("slow", {"duration_filter": {"comparison": _at_least(slow_ms)}}),
+        ],
         "http_filters": [{"name": "router", "typed_config": {"@type": f"{TYPE}.extensions.filters.http.router.v3.Router"}}],
     }
+
+
+def _used(series: str, which: Json | None = None) -> Json:
+    """Answers per release and flag variants that they used, as the API says in `x-variants`; bounded, whatever it says."""
+    tags = {USED_CLUSTER: "%UPSTREAM_CLUSTER_RAW%", USED_VARIANTS: "%RESP(X-VARIANTS)%"}
+    stat = {"name": series, "tags": [{"name": name, "value_format": value} for name, value in tags.items()]}
+    config = {
+        "@type": f"{TYPE}.extensions.access_loggers.stats.v3.Config",
+        "stats_scope": {"prefix": USED_SCOPE, "max_counters": USED_SERIES_MAX, "sharing_name": USED_SCOPE},
+        "counters": [{"stat": stat, "value_fixed": 1}],
+    }
+    return {"name": f"used-{series}", "typed_config": config, **({"filter": which} if which else {})}
+
+
+def _at_least(value: int) -> Json:
+    return {"op": "GE", "value": {"default_value": value, "runtime_key": "unused"}}
 
 
 def _access_log(path: Path) -> Json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from release.commands import artifacts, environments, gates, images, keys, pipelines, rollouts, scans, switches
+from release.commands import artifacts, environments, flags, gates, images, keys, pipelines, rollouts, scans, switches, tokens
 from release.say import Commands
 
 
@@ -17,11 +17,12 @@ def main() -> None:
     release up                                    run the store on this machine
     release deploy --reason "new prices"          build this tree and roll it out
     release rollback --reason "orders fail"       back to the last good release
+    release flag kill pricing-v2 --reason "…"     a feature off for everybody, at once
     release status                                what runs where
 
     Exit codes: 0 done · 2 usage · 1x artifact · 2x configuration · 3x rollout · 4x this machine · 50 ledger · 55 pipeline · 6x drill · 130 interrupted.
     """
 
 
-for module in (artifacts, environments, rollouts, switches, gates, scans, images, keys, pipelines):
+for module in (artifacts, environments, rollouts, switches, flags, tokens, gates, scans, images, keys, pipelines):
     module.add_to(main)

@@ -34,7 +34,7 @@ class Dashboard:
 
 
 def all_dashboards(policy: Policy) -> tuple[Dashboard, ...]:
-    return (_releases(policy), _budget(policy), _database(), _machines())
+    return (_releases(policy), _flags(policy), _budget(policy), _database(), _machines())
 
 
 def queries(dashboards: Sequence[Dashboard]) -> Iterator[tuple[Panel, str]]:
@@ -69,6 +69,43 @@ def _releases(policy: Policy) -> Dashboard:
             ),
             Panel("p95", ((who, f"histogram_quantile(0.95, {duration}){LANE}"),), "s", policy.gate.slow_ms / 1000),
             Panel("In flight", ((who, f"sum by (release) (envoy_cluster_upstream_rq_active{{{slo.OURS}}}){LANE}"),), "short"),
+        ),
+    )
+
+
+def _flags(policy: Policy) -> Dashboard:
+    """What users with each variant get, and when flags changed: a bug behind a flag is told from a bug of the release by this."""
+    allowed = policy.gate.indicators.by_name()
+
+    def share(series: str) -> str:
+        answers = slo.used("answers")
+        return f"({slo.used(series)} or {answers} * 0) / {answers}"
+
+    who = "{{lane}} {{release}} {{used}}"
+    changes = f"sum by (action) (increase(flag_changes_total[5m]){OF_RELEASE})"
+    return Dashboard(
+        "slipway-flags",
+        "Flags",
+        (
+            Panel("Answers per second, by variants", ((who, f"{slo.used('answers')}{LANE}"),), "reqps"),
+            Panel("Failures, by variants", ((who, f"{share('failed')}{LANE}"),), "percentunit", allowed["failures"].slo_bad_share),
+            Panel(
+                f"Slower than {policy.gate.slow_ms} ms, by variants",
+                ((who, f"{share('slow')}{LANE}"),),
+                "percentunit",
+                allowed["slow"].slo_bad_share,
+            ),
+            Panel(
+                "Evaluations per second",
+                (("{{flag}}={{variant}}", f"sum by (flag, variant) (rate(flag_evaluations_total[1m]){OF_RELEASE})"),),
+                "ops",
+            ),
+            Panel("Changes within 5 minutes", (("{{action}}", changes),), "short", idle=True),
+            Panel(
+                "Version of the flags that an instance knows; steps are changes",
+                (("{{instance}} {{release}}", f"flag_snapshot_version{OF_RELEASE}"), ("stale", f"sum(flag_snapshot_stale{OF_RELEASE})")),
+                "short",
+            ),
         ),
     )
 
@@ -155,6 +192,13 @@ def grafana(dashboard: Dashboard) -> Json:
         "expr": "changes(slipway_lane_weight_pct[5s]) > 0",
         "titleFormat": "{{lane}} {{release}}",
     }
+    flags = {
+        **weights,
+        "name": "Flags",
+        "iconColor": "purple",
+        "expr": "changes(flag_snapshot_version[15s]) > 0",
+        "titleFormat": "flags changed",
+    }
     return {
         "uid": dashboard.uid,
         "title": dashboard.title,
@@ -163,7 +207,7 @@ def grafana(dashboard: Dashboard) -> Json:
         "editable": False,
         "refresh": "5s",
         "time": {"from": "now-15m", "to": "now"},
-        "annotations": {"list": [ledger, weights]},
+        "annotations": {"list": [ledger, weights, flags]},
         "panels": [_panel(number, panel) for number, panel in enumerate(dashboard.panels)],
     }
 

@@ -8,19 +8,31 @@ from __future__ import annotations
 
 import logging
 import uuid
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 
 from release import errors, gate, telemetry
 from release import events as e
 from release.artifact import Release
 from release.ledger import Ledger, fold
 from release.policy import Policy
-from release.ports import Artifacts, Clock, Edge, Runtime, Smoke, Telemetry
+from release.ports import Artifacts, Clock, Edge, Flags, Runtime, Smoke, Telemetry
 from release.rollout import advance, refusal, rollback_target
 from release.traffic import Backend, Split
 
 LOOK_S = 0.25  # the edge's histograms are flushed this often; looking more often shows nothing new
-RECORDED = (e.Verify, e.Migrate, e.Start, e.Smoke, e.SetSplit, e.Drain, e.Stop)  # commands with an effect, or that may take long
+KILL_REACHES_S = 1.0  # four times what every instance needs to hear of a kill; answers until then are no evidence
+RECORDED = (
+    e.Verify,
+    e.Migrate,
+    e.Start,
+    e.Smoke,
+    e.SetSplit,
+    e.KillFlag,
+    e.FreezeFlags,
+    e.Drain,
+    e.Stop,
+)  # commands with an effect, or that may take long
 log = logging.getLogger("release.engine")
 
 
@@ -34,6 +46,7 @@ class World:
     smoke: Smoke
     clock: Clock
     telemetry: Telemetry | None = None  # what the gate reads, where that is not the edge
+    flags: Flags | None = None
 
 
 class Engine:
@@ -47,6 +60,8 @@ class Engine:
         self._releases: dict[str, Release] = {}
         self._watching: e.Watch | None = None
         self._gate = gate.start(policy)
+        self._blame = gate.Attribution()
+        self._evidence_from_s = float("-inf")
         self._before: telemetry.Look | None = None
 
     # What a caller asks.
@@ -60,13 +75,24 @@ class Engine:
         problem = refusal(self.state, digest)
         if problem:
             raise problem
-        return self._lead(e.RolloutRequested(_new_id(), digest, reason, self.policy.steps, self.policy.runtime.pinned_releases))
+        policy = self.policy
+        return self._lead(
+            e.RolloutRequested(
+                _new_id(),
+                digest,
+                reason,
+                policy.steps,
+                policy.runtime.pinned_releases,
+                kill_first=policy.flags.kill_first,
+                freeze_flags=True,
+            )
+        )
 
     def rollback(self, to: str | None, reason: str) -> e.RolloutEnded:
         """Raises NothingToRollBackTo or Quarantined."""
         target = rollback_target(self.state, to)
         assert self.state.baseline is not None  # what is pinned was once served, so something serves now
-        return self._lead(e.RollbackRequested(_new_id(), self.state.baseline, target, reason))
+        return self._lead(e.RollbackRequested(_new_id(), self.state.baseline, target, reason, freeze_flags=True))
 
     def resume(self) -> None:
         """Run what the ledger says should serve, after `down` or a restart of the machine."""
@@ -83,7 +109,8 @@ class Engine:
 
     def _lead(self, first: e.Event) -> e.RolloutEnded:
         self.ended = None
-        self._gate, self._watching = gate.start(self.policy), None
+        self._gate, self._blame, self._watching = gate.start(self.policy), gate.Attribution(), None
+        self._evidence_from_s = float("-inf")
         self._record(first)
         while self.pending:
             self._step()
@@ -131,6 +158,10 @@ class Engine:
         match command:
             case e.Watch():
                 return self._watch(command)
+            case e.KillFlag():
+                return self._kill(command)
+            case e.FreezeFlags():
+                return self._freeze_flags(command)
             case e.Freeze():
                 return e.Frozen(command.reason)
             case e.Quarantine():
@@ -187,6 +218,38 @@ class Engine:
             version = edge.shift(backends, split).version
         return e.SplitSet(split.baseline, split.canary, split.weight_pct, version, self._since(started_s), clock.monotonic())
 
+    def _kill(self, command: e.KillFlag) -> e.Event:
+        """By the API of the release that is not in doubt. What was seen before is no evidence of what comes now."""
+        try:
+            self._ask_flags(lambda flags, digest: flags.kill(digest, command.flag, command.reason))
+        except errors.SlipwayError as problem:
+            return e.FlagKillFailed(command.flag, problem.what, self.world.clock.monotonic())
+        killed_s = self.world.clock.monotonic()
+        self._gate, self._evidence_from_s = gate.start(self.policy), killed_s + KILL_REACHES_S
+        return e.FlagKilled(command.flag, command.reason, killed_s)
+
+    def _freeze_flags(self, command: e.FreezeFlags) -> e.Event:
+        """Everyone is back already; this must neither fail nor hold up what is left to do."""
+        try:
+            self._ask_flags(lambda flags, digest: flags.freeze(digest, command.reason))
+        except errors.SlipwayError as problem:
+            return e.FlagFreezeFailed(problem.what)
+        return e.FlagsFrozen(command.reason)
+
+    def _ask_flags(self, ask: Callable[[Flags, str], None]) -> None:
+        """Raises SlipwayError, whatever happens."""
+        rollout = self.state.rollout
+        digest = (rollout.target if rollout else None) or self.state.baseline
+        if self.world.flags is None or digest is None:
+            raise errors.FlagsAway("This environment has no flags.")
+        try:
+            ask(self.world.flags, digest)
+        except errors.SlipwayError:
+            raise
+        except Exception as problem:
+            log.exception("unexpected failure of the flags")
+            raise errors.FlagsAway(f"unexpected: {problem!r}") from problem
+
     def _drain(self, digest: str) -> e.Drained:
         """Wait until no request is in flight to `digest`, bounded."""
         clock = self.world.clock
@@ -215,30 +278,33 @@ class Engine:
             if self.pending[:1] != (command,):
                 return None
             try:
-                evidence = self._look(command)
+                seen = self._look(command)
                 heard_s = clock.monotonic()
             except errors.TelemetryLost as problem:
                 silent_s = self._since(heard_s)
                 if silent_s >= self.policy.limits.telemetry_silence_s:
                     return e.TelemetryLost(problem.what, silent_s)
                 continue
-            if evidence is not None:
-                return e.GateLooked(at_s=clock.monotonic(), weight_pct=command.weight_pct, **evidence.as_data())
+            if seen is not None:
+                evidence, suspect = seen
+                blamed = None if suspect is None else asdict(suspect)
+                return e.GateLooked(at_s=clock.monotonic(), weight_pct=command.weight_pct, **evidence.as_data(), suspect=blamed)
 
     def _begin_watch(self, command: e.Watch) -> None:
-        self._watching, self._before = command, None
+        self._watching, self._before, self._blame = command, None, gate.Attribution()
         self._gate = gate.start_step(self._gate, self.policy, (command.next_pct or 100) / 100)
 
-    def _look(self, command: e.Watch) -> gate.Evidence | None:
+    def _look(self, command: e.Watch) -> tuple[gate.Evidence, gate.Suspect | None] | None:
         now = (self.world.telemetry or self.world.edge).look()
         before, self._before = self._before, now
-        if before is None:
+        if before is None or before.at_s < self._evidence_from_s:
             return None
         baseline = None if command.next_pct is None else self.state.baseline
         sample = telemetry.sample(before, now, command.digest, baseline)
+        self._blame = self._blame.add(telemetry.used(before, now, command.digest, baseline))
         judge = gate.look if baseline else gate.watch_slo
         self._gate, evidence = judge(self._gate, self.policy, sample)
-        return evidence
+        return None if evidence is None else (evidence, gate.suspect(self._blame, self.policy, failed=evidence.verdict == "FAIL"))
 
     # Small helpers.
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -16,6 +17,7 @@ from release.adapters.annotations import Annotations
 from release.adapters.clock import RealClock
 from release.adapters.envoy import EnvoyEdge
 from release.adapters.files import alone, put
+from release.adapters.flags import HttpFlags, token_of
 from release.adapters.lock import evict, holder, lock
 from release.adapters.logs import bound
 from release.adapters.smoke import HttpSmoke
@@ -31,6 +33,8 @@ from release.ports import Artifacts
 from release.rollout import State
 
 ANSWER_S = 3.0  # an engine that lives looks at the ledger four times a second
+PERSON_S = 5.0  # how long a person waits for the ops API
+TOKEN_DAYS, TOKEN_RENEWED_DAYS = 366, 300
 LOGS_EVERY_S = 60.0  # a rollout bounds logs so often
 log = logging.getLogger("release.environment")
 
@@ -97,7 +101,37 @@ class Environment:
 
     @cached_property
     def world(self) -> World:
-        return World(self.place.artifacts, self.place.runtime, self.place.edge, HttpSmoke(self.policy), self.clock, self.place.telemetry)
+        place = self.place
+        return World(place.artifacts, place.runtime, place.edge, HttpSmoke(self.policy), self.clock, place.telemetry, self.engines_flags)
+
+    @property
+    def token_path(self) -> Path:
+        return self.folder / "ops-token"
+
+    @cached_property
+    def engines_flags(self) -> HttpFlags:
+        """By the environment's own token, whatever a person has."""
+        return HttpFlags(self.edge.address, lambda: token_of(self.token_path, {}), self.policy.flags.answer_s)
+
+    @cached_property
+    def flags(self) -> HttpFlags:
+        """By the token of who calls (SLIPWAY_OPS_TOKEN), else by the environment's own."""
+        return HttpFlags(self.edge.address, lambda: token_of(self.token_path, os.environ), PERSON_S)
+
+    def have_token(self, digest: str) -> None:
+        """The environment's own token for the ops API of what serves, made where there is none, and anew before it expires.
+
+        A release without that API is no reason not to run it: then no flag can be killed, and status says so.
+        """
+        with suppress(FileNotFoundError):
+            if time.time() - self.token_path.stat().st_mtime < TOKEN_RENEWED_DAYS * 86_400:
+                return
+        scopes = [word for scope in ("read", "write", "kill", "freeze") for word in ("--scope", f"flags:{scope}")]
+        words = ["create", "--name", f"engine of {self.name}"[:64], *scopes, "--expires-days", str(TOKEN_DAYS)]
+        try:
+            put(self.token_path, self.place.runtime.tokens(self.artifacts.verify(digest), words) + "\n", 0o600)
+        except SlipwayError as problem:
+            log.warning("No token for the ops API: %s", problem.what)
 
     def state(self) -> State:
         return fold(self.ledger.entries())

@@ -6,6 +6,7 @@ SlipwayError
 ├── artifact: UnknownDigest 10, NotADigest 11, Tampered 12, Unsigned 13, WrongSignature 14, Quarantined 15, PatchDoesNotApply 16, BuildFailed 17, RegistryAway 18, Weak 19
 ├── configuration: BadPolicy 20, BadScenario 21, BadStages 22, UnknownKey 23, KeyInUse 24
 ├── rollout: RolloutInProgress 30, NoRollout 31, Frozen 32, Aborted 33, NothingToRollBackTo 34, NotUp 35
+├── flags: FlagsFrozen 36, FlagRefused 37, TokenRefused 38, FlagsAway 39
 ├── world: PortTaken 40, NeverReady 41, EdgeRefused 42, DatabaseFailed 43, TelemetryLost 44, MachineLacks 45, SmokeFailed 46
 ├── ledger: LedgerDamaged 50
 ├── pipeline: StageFailed 55, NotApproved 56
@@ -178,6 +179,32 @@ class NothingToRollBackTo(SlipwayError):
 class NotUp(SlipwayError):
     exit_code = 35
     remedy = "`make up` starts the store."
+
+
+class FlagsFrozen(SlipwayError):
+    exit_code = 36
+    runbook = "freeze-flags.md"
+    remedy = "A kill is allowed: `release flag kill FLAG --reason TEXT`. When the cause is known, `release unfreeze --reason TEXT`."
+
+
+class FlagRefused(SlipwayError):
+    """Unknown, changed meanwhile, or a bad definition."""
+
+    exit_code = 37
+    runbook = "flags.md"
+    remedy = "Nothing was changed. `release flag list` shows what there is."
+
+
+class TokenRefused(SlipwayError):
+    exit_code = 38
+    runbook = "flags.md"
+    remedy = "`release token create --name NAME --scope flags:kill` makes another; SLIPWAY_OPS_TOKEN names it."
+
+
+class FlagsAway(SlipwayError):
+    exit_code = 39
+    runbook = "kill-switch.md"
+    remedy = "Instances go on with the flags that they know. If users are harmed: `release rollback --reason TEXT`."
 
 
 class PortTaken(SlipwayError):

@@ -35,6 +35,8 @@ class RolloutRequested(Event):
     reason: str
     steps: tuple[Step, ...]
     pinned_releases: int
+    kill_first: bool = False
+    freeze_flags: bool = False  # ledgers of before flags have none
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class RollbackRequested(Event):
     digest: str
     to: str
     reason: str
+    freeze_flags: bool = False
 
 
 @dataclass(frozen=True)
@@ -181,7 +184,10 @@ class SplitRefused(Event):
 
 @dataclass(frozen=True)
 class GateLooked(Event):
-    """One look of the gate. `evidence`: how many to one against a healthy release. `sample`: this block; `totals`: since the first user."""
+    """One look of the gate. `evidence`: how many to one against a healthy release. `sample`: this block; `totals`: since the first user.
+
+    `suspect`: flag, variant, to_one, words, where the evidence points at a variant of a flag.
+    """
 
     at_s: float
     weight_pct: int
@@ -191,6 +197,54 @@ class GateLooked(Event):
     health: Mapping[str, float]
     sample: Mapping[str, Any]
     totals: Mapping[str, Any]
+    suspect: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class FlagKilled(Event):
+    """The code's own default holds for everybody."""
+
+    flag: str
+    reason: str
+    at_s: float
+
+
+@dataclass(frozen=True)
+class FlagKillFailed(Event):
+    flag: str
+    what: str
+    at_s: float
+
+
+@dataclass(frozen=True)
+class FlagSet(Event):
+    """A person changed it by a command. `change`: what, in words."""
+
+    flag: str
+    change: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class FlagsFrozen(Event):
+    """The API refuses changes of flags, but for a kill."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class FlagFreezeFailed(Event):
+    what: str
+
+
+@dataclass(frozen=True)
+class FlagsUnfrozen(Event):
+    reason: str
+
+
+@dataclass(frozen=True)
+class FlagUnfreezeFailed(Event):
+    what: str
 
 
 @dataclass(frozen=True)
@@ -262,11 +316,15 @@ class SetSplit(Command):
 
 @dataclass(frozen=True)
 class Watch(Command):
-    """Observe until the gate has something to say. `next_pct` is the share of users at risk next; None at 100 %."""
+    """Observe until the gate has something to say. `next_pct` is the share of users at risk next; None at 100 %.
+
+    `kills`: so many flags were killed in this rollout; what was seen before the last one does not count any more.
+    """
 
     digest: str
     weight_pct: int
     next_pct: int | None
+    kills: int = 0
 
 
 @dataclass(frozen=True)
@@ -277,6 +335,17 @@ class Drain(Command):
 @dataclass(frozen=True)
 class Stop(Command):
     digest: str
+
+
+@dataclass(frozen=True)
+class KillFlag(Command):
+    flag: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class FreezeFlags(Command):
+    reason: str
 
 
 # Decisions: they touch nothing but the ledger.

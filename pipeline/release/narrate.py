@@ -48,7 +48,22 @@ def sentence(event: e.Event) -> str:
         case e.SplitRefused():
             return f"the edge refused: {event.what}"
         case e.GateLooked():
-            return f"{event.verdict} at {event.weight_pct} %: {'; '.join(event.reasons)}"
+            blamed = f"; {event.suspect['words']}" if event.suspect else ""
+            return f"{event.verdict} at {event.weight_pct} %: {'; '.join(event.reasons)}{blamed}"
+        case e.FlagKilled():
+            return f"flag {event.flag} killed: {event.reason}"
+        case e.FlagKillFailed():
+            return f"flag {event.flag} could not be killed: {event.what}"
+        case e.FlagSet():
+            return f"flag {event.flag}: {event.change}: {event.reason}"
+        case e.FlagsFrozen():
+            return f"flags frozen: {event.reason}"
+        case e.FlagFreezeFailed():
+            return f"flags could not be frozen: {event.what}"
+        case e.FlagsUnfrozen():
+            return f"flags unfrozen: {event.reason}"
+        case e.FlagUnfreezeFailed():
+            return f"flags could not be unfrozen: {event.what} (release flag unfreeze --reason TEXT)"
         case e.TelemetryLost():
             return f"no telemetry for {event.silent_s:.0f} s: {event.what}"
         case e.Drained():

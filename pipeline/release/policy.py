@@ -100,12 +100,21 @@ class WebPolicy(Frozen):
     switch: Literal["weighted", "at_once"] = "weighted"
 
 
+class FlagsPolicy(Frozen):
+    """What a rollout may do with flags. Source of `false_kill_share`: docs in gate/attribution.py."""
+
+    kill_first: bool = False
+    false_kill_share: Share = 0.05
+    answer_s: Annotated[float, Field(gt=0, le=10)] = 2.0
+
+
 class Policy(Frozen):
     gate: GatePolicy
     steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=20)]
     limits: Limits
     runtime: RuntimePolicy
     web: WebPolicy = WebPolicy()
+    flags: FlagsPolicy = FlagsPolicy()
 
     @model_validator(mode="after")
     def _steps_climb_to_everyone(self) -> Policy:

@@ -54,6 +54,10 @@ class Runtime(Protocol):
         """Digests of which at least one process lives."""
         ...
 
+    def tokens(self, release: Release, words: Sequence[str]) -> str:
+        """Run the release's own command for tokens of its ops API; what it prints. Raises DatabaseFailed, TokenRefused."""
+        ...
+
 
 @dataclass(frozen=True)
 class Ack:
@@ -95,6 +99,54 @@ class Telemetry(Protocol):
     def look(self) -> Look:
         """`at_s` is when it was so, not when it was asked. Raises TelemetryLost."""
         ...
+
+
+@dataclass(frozen=True)
+class FlagState:
+    """One flag, as the ops API has it. `definition` is flagd's."""
+
+    key: str
+    version: int
+    definition: Mapping[str, Any]
+    killed: bool
+    stale: bool
+
+
+@dataclass(frozen=True)
+class FlagChange:
+    """Who, when, why, from what to what."""
+
+    at: str
+    actor: str
+    action: str
+    flag: str | None
+    reason: str
+    old: Any
+    new: Any
+
+
+@dataclass(frozen=True)
+class FlagsState:
+    version: int
+    frozen: Mapping[str, str] | None  # reason, actor, at
+    flags: Sequence[FlagState]
+    changes: Sequence[FlagChange]  # newest first
+
+
+class Flags(Protocol):
+    """Feature flags at run time, by the API of one release. Every call is bounded and raises FlagsAway, TokenRefused or FlagRefused."""
+
+    def kill(self, digest: str, flag: str, reason: str) -> None:
+        """The code's own default for everybody. Always allowed; idempotent."""
+        ...
+
+    def freeze(self, digest: str, reason: str) -> None:
+        """Refuse every change but a kill. Idempotent."""
+        ...
+
+    def unfreeze(self, digest: str, reason: str) -> None: ...
+
+    def list(self, digest: str) -> FlagsState: ...
 
 
 class Smoke(Protocol):

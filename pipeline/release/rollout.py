@@ -1,11 +1,12 @@
 """The rollout as a state machine without I/O: `advance(state, event) -> (state, commands)`.
 
     requested ─▶ verifying ─▶ migrating ─▶ starting ─▶ attaching ─▶ smoking ─▶ shifting ⇄ baking ─▶ promoting ─▶ retiring ─▶ ending
-                     │            │            │            │           │          │        │
+                     │            │            │            │           │          │        │  ⇅ killing a flag
                      └ refused    └────────────┴────────────┴───────────┴──────────┴────────┴──▶ the way back:
-                                  reverting ─▶ freezing ─▶ quarantining ─▶ draining ─▶ stopping ─▶ ending
+                                  reverting ─▶ freezing ─▶ quarantining ─▶ freezing flags ─▶ draining ─▶ stopping ─▶ ending
 
 Events are facts (past tense), commands are requests to the world (imperative). Each command's result comes back as an event.
+Where the evidence points at a variant of a flag and not at the release, the plan may have that flag killed first, once; the watch then begins afresh.
 A rollback after promotion enters the way back with another release as its target. Where the engine died, `EngineLost` does so, too.
 """
 
@@ -29,18 +30,22 @@ class Phase(StrEnum):
     SMOKING = "smoking"
     SHIFTING = "shifting"
     BAKING = "baking"
+    KILLING = "killing"
     PROMOTING = "promoting"
     RETIRING = "retiring"
     REVIVING = "reviving"
     REVERTING = "reverting"
     FREEZING = "freezing"
     QUARANTINING = "quarantining"
+    FREEZING_FLAGS = "freezing_flags"
     DRAINING = "draining"
     STOPPING = "stopping"
     ENDING = "ending"
 
 
-WAY_BACK = frozenset({Phase.REVIVING, Phase.REVERTING, Phase.FREEZING, Phase.QUARANTINING, Phase.DRAINING, Phase.STOPPING})
+WAY_BACK = frozenset(
+    {Phase.REVIVING, Phase.REVERTING, Phase.FREEZING, Phase.QUARANTINING, Phase.FREEZING_FLAGS, Phase.DRAINING, Phase.STOPPING}
+)
 DECIDED = WAY_BACK | {Phase.PROMOTING, Phase.RETIRING, Phase.ENDING}
 
 
@@ -61,6 +66,9 @@ class Rollout:
     reason: str = ""
     freeze: bool = False
     tries: int = 0
+    kill_first: bool = False
+    freeze_flags: bool = False
+    killed: tuple[str, ...] = ()  # flags that this rollout has killed, or tried to: none is killed twice
 
 
 @dataclass(frozen=True)
@@ -117,11 +125,26 @@ def advance(state: State, event: e.Event) -> Advance:
     An answer that does not fit the phase (its question was overtaken, say by an abort) changes nothing.
     """
     if isinstance(event, e.RolloutRequested):
-        out = Rollout(event.rollout, event.digest, Phase.VERIFYING, event.steps, event.pinned_releases)
+        out = Rollout(
+            event.rollout,
+            event.digest,
+            Phase.VERIFYING,
+            event.steps,
+            event.pinned_releases,
+            kill_first=event.kill_first,
+            freeze_flags=event.freeze_flags,
+        )
         return replace(state, rollout=out), (e.Verify(event.digest),)
     if isinstance(event, e.RollbackRequested):
         back = Rollout(
-            event.rollout, event.digest, Phase.REVIVING, target=event.to, outcome="rolled_back", reason=event.reason, freeze=True
+            event.rollout,
+            event.digest,
+            Phase.REVIVING,
+            target=event.to,
+            outcome="rolled_back",
+            reason=event.reason,
+            freeze=True,
+            freeze_flags=event.freeze_flags,
         )
         return replace(state, rollout=back), (e.Start(event.to),)
     if isinstance(event, e.Frozen | e.Unfrozen | e.Quarantined | e.QuarantineLifted | e.LedgerRepaired):
@@ -207,6 +230,12 @@ def _way_out(state: State, rollout: Rollout, event: e.Event) -> Advance:
             return replace(state, rollout=baking), (_watch(baking),)
         case Phase.BAKING, e.GateLooked():
             return _looked(state, rollout, event)
+        case Phase.KILLING, e.FlagKilled() if event.flag in rollout.killed:
+            return _watch_afresh(state, rollout, event.at_s)
+        case Phase.KILLING, e.FlagKillFailed():
+            if rollout.reason:
+                return _revert(state, rollout, f"{rollout.reason}; the flag could not be killed: {event.what}", freeze=True)
+            return _watch_afresh(state, rollout, event.at_s)
         case Phase.PROMOTING, e.Promoted():
             return _retire(state, rollout)
         case Phase.PROMOTING, e.SplitSet() if event.baseline == rollout.digest:
@@ -221,9 +250,12 @@ def _way_out(state: State, rollout: Rollout, event: e.Event) -> Advance:
 
 
 def _looked(state: State, rollout: Rollout, event: e.GateLooked) -> Advance:
-    """FAIL goes back. PASS goes on after the least bake. Neither is bounded by the longest hold."""
+    """FAIL goes back. PASS goes on after the least bake. Neither is bounded by the longest hold. A flag that is to blame goes first, once."""
     step = rollout.steps[rollout.step]
     elapsed_s = event.at_s - rollout.entered_s
+    flag = event.suspect["flag"] if event.suspect and rollout.kill_first else None
+    if flag and flag not in rollout.killed:
+        return _kill(state, rollout, flag, event)
     if event.verdict == "FAIL":
         return _revert(state, rollout, "; ".join(event.reasons), freeze=True)
     if elapsed_s >= step.hold_max_s:
@@ -240,6 +272,19 @@ def _looked(state: State, rollout: Rollout, event: e.GateLooked) -> Advance:
     return state, (_watch(rollout),)
 
 
+def _kill(state: State, rollout: Rollout, flag: str, event: e.GateLooked) -> Advance:
+    """`reason` is why the release goes back if the flag can't be killed; none where the gate has nothing against it."""
+    assert event.suspect
+    killing = replace(rollout, killed=(*rollout.killed, flag), reason="; ".join(event.reasons) if event.verdict == "FAIL" else "")
+    return _to(state, killing, Phase.KILLING, e.KillFlag(flag, str(event.suspect["words"])))
+
+
+def _watch_afresh(state: State, rollout: Rollout, at_s: float) -> Advance:
+    """At the same step, from its beginning."""
+    baking = replace(rollout, phase=Phase.BAKING, entered_s=at_s, reason="")
+    return replace(state, rollout=baking), (_watch(baking),)
+
+
 def _shift(state: State, rollout: Rollout, step: int) -> Advance:
     split = e.SetSplit(state.baseline or "", rollout.digest, rollout.steps[step].weight_pct)
     return _with(state, rollout, phase=Phase.SHIFTING, step=step), (split,)
@@ -247,7 +292,9 @@ def _shift(state: State, rollout: Rollout, step: int) -> Advance:
 
 def _watch(rollout: Rollout) -> e.Watch:
     following = rollout.steps[rollout.step + 1 : rollout.step + 2]
-    return e.Watch(rollout.digest, rollout.steps[rollout.step].weight_pct, following[0].weight_pct if following else None)
+    return e.Watch(
+        rollout.digest, rollout.steps[rollout.step].weight_pct, following[0].weight_pct if following else None, len(rollout.killed)
+    )
 
 
 def _promote(state: State, rollout: Rollout) -> Advance:
@@ -304,6 +351,10 @@ def _way_back(state: State, rollout: Rollout, event: e.Event) -> Advance:
         case Phase.FREEZING, e.Frozen():
             return _to(state, rollout, Phase.QUARANTINING, e.Quarantine(rollout.digest, rollout.reason))
         case Phase.QUARANTINING, e.Quarantined() if event.digest == rollout.digest:
+            if rollout.freeze and rollout.freeze_flags:
+                return _to(state, rollout, Phase.FREEZING_FLAGS, e.FreezeFlags(rollout.reason))
+            return _to(state, rollout, Phase.DRAINING, e.Drain(rollout.digest))
+        case Phase.FREEZING_FLAGS, e.FlagsFrozen() | e.FlagFreezeFailed():  # at best: it never holds up the way back
             return _to(state, rollout, Phase.DRAINING, e.Drain(rollout.digest))
         case Phase.DRAINING, e.Drained() if event.digest == rollout.digest:
             return _to(state, rollout, Phase.STOPPING, e.Stop(rollout.digest))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,10 +42,18 @@ def origin_name(digest: str) -> str:
 
 
 def instance(
-    release: Path, venv: Path, *, digest: str, revision: str, index: int, fd: int, database_url: str, graceful_s: float
+    release: Path, venv: Path, *, digest: str, revision: str, index: int, fd: int, database_url: str, flags: Path, graceful_s: float
 ) -> Program:
-    """One instance of the store's API on a listening socket that it inherits: nobody can take its port between our choice and its start."""
-    environment = {"SLIPWAY_DATABASE_URL": database_url, "SLIPWAY_DIGEST": digest, "SLIPWAY_REVISION": revision}
+    """One instance of the store's API on a listening socket that it inherits: nobody can take its port between our choice and its start.
+
+    `flags`: where the last known good flags outlive a restart.
+    """
+    environment = {
+        "SLIPWAY_DATABASE_URL": database_url,
+        "SLIPWAY_DIGEST": digest,
+        "SLIPWAY_REVISION": revision,
+        "SLIPWAY_FLAGS_FILE": str(flags),
+    }
     return Program(instance_name(digest, index), _uvicorn(venv, ("app.main:app",), fd, graceful_s), release / "api", environment)
 
 
@@ -68,6 +76,12 @@ def migration(release: Path, venv: Path, *, digest: str, revision: str, database
     argv = (str(venv / "bin" / "python"), "-m", "alembic", "-c", str(release / "db" / "alembic.ini"), "upgrade", "head")
     environment = {"SLIPWAY_DATABASE_URL": database_url, "SLIPWAY_DIGEST": digest, "SLIPWAY_REVISION": revision}
     return Program(f"migrate-{short(digest)}", argv, release / "db", environment)
+
+
+def tokens(release: Path, venv: Path, *, database_url: str, words: Sequence[str]) -> Program:
+    """The release's own command for the tokens of its ops API."""
+    argv = (str(venv / "bin" / "python"), "-m", "app.ops.tokens", *words)
+    return Program("tokens", argv, release / "api", {"SLIPWAY_DATABASE_URL": database_url})
 
 
 def new_venv(uv: str, python: str, venv: Path) -> tuple[str, ...]:

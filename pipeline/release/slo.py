@@ -51,6 +51,11 @@ def _rate(name: str, labels: str = "") -> str:
     return f"sum$by (rate(envoy_cluster_upstream_rq_{name}{{{OURS}{labels}}}[$w]))"
 
 
+def used(series: str) -> str:
+    """Answers, failed or slow ones per second, by the flag variants that they used."""
+    return f'sum by (release, used) (rate(envoy_variants_{series}{{{OURS},used!=""}}[1m]))'
+
+
 def _or_none(expression: str, there: str) -> str:
     """A counter comes into being with its first answer: until then it is 0 wherever the other one is."""
     return f"({expression} or {there} * 0)"
@@ -91,6 +96,10 @@ def series(name: str, window: str) -> str:
 def _alert(name: str, allowed: float, burn: Burn) -> Json:
     limit = f"{burn.factor * allowed:g}"
     canary = "{{ with query \"slipway_lane_info{lane='canary'} == 1\" }}{{ (index . 0).Labels.release }}{{ else }}none{{ end }}"
+    failed = "topk(3, sum by (used) (increase(envoy_variants_failed{used!=''}[5m])) > 0)"
+    variants = '{{ range query "' + failed + '" }}{{ .Labels.used }}: {{ .Value | printf "%.0f" }}; {{ else }}none{{ end }}'
+    since = "max(flag_snapshot_version) - max(flag_snapshot_version offset 1h)"
+    changed = '{{ with query "' + since + '" }}{{ . | first | value }}{{ else }}unknown{{ end }}'
     return {
         "alert": f"{name.capitalize()}Burn{burn.factor:g}x".replace(".", "_"),
         "expr": f"{series(name, burn.long)} > {limit} and {series(name, burn.short)} > {limit}",
@@ -99,6 +108,7 @@ def _alert(name: str, allowed: float, burn: Burn) -> Json:
             "summary": f"The error budget of `{name}` burns {burn.factor:g} times as fast as it may: {{{{ $value | humanizePercentage }}}} of answers"
             f" over {burn.long}, allowed are {allowed:.1%}. Release in progress: {canary}.",
             "release": canary,
+            "flags": f"Failed answers of the last 5 minutes, by flag variants: {variants}. Changes of flags in the last hour: {changed}.",
             "runbook": RUNBOOK,
         },
     }

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
 from release.errors import TelemetryLost
 
+USED_SCOPE, USED_CLUSTER, USED_VARIANTS = "variants", "envoy.cluster_name", "used"  # Envoy's series of answers by flag variants
 TOP_EDGE_MS = 3_600_000  # longer than any answer: Envoy leaves out of the buckets whatever lies beyond the last edge
 
 
@@ -28,11 +31,24 @@ NO_ANSWERS = Counters(completed=0, failed=0, timed=0, slow=0, broken=0, active=0
 
 
 @dataclass(frozen=True)
+class Used:
+    """Answers that used the same flag variants. Monotone, as `Counters`; one that Envoy gave itself (a timeout) used none that it knows."""
+
+    answers: int = 0
+    failed: int = 0  # 5xx
+    slow: int = 0
+
+
+Variants = str  # as in the header `x-variants`: "pricing-v2=on", several with commas, "" for none
+
+
+@dataclass(frozen=True)
 class Look:
     """What the edge said at one moment of the monotonic clock, per release digest."""
 
     at_s: float
     releases: Mapping[str, Counters]
+    used: Mapping[str, Mapping[Variants, Used]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -106,7 +122,8 @@ def stats_path(clusters: Iterable[str]) -> str:
     """Where Envoy's admin interface answers with what `parse` reads."""
     names = "|".join(cluster.replace(".", r"\.") for cluster in clusters)
     series = "upstream_rq_(completed|5xx|202|retry|timeout|active|time)"
-    return "/stats?format=json&histogram_buckets=cumulative&filter=" + quote(rf"^cluster\.({names})\.{series}$")
+    used = rf"{USED_SCOPE}\.(answers|failed|slow)\.{re.escape(USED_CLUSTER)}\.({names})\..*"
+    return "/stats?format=json&histogram_buckets=cumulative&filter=" + quote(rf"^(cluster\.({names})\.{series}|{used})$")
 
 
 def parse(stats: Mapping[str, Any], clusters: Mapping[str, str], slow_ms: int) -> dict[str, Counters]:
@@ -123,6 +140,17 @@ def parse(stats: Mapping[str, Any], clusters: Mapping[str, str], slow_ms: int) -
         raise TelemetryLost(f"The edge's counters lack {missing}: the gate can't judge without it.") from missing
     except (TypeError, ValueError, AttributeError) as problem:
         raise TelemetryLost(f"The edge's counters can't be read: {problem}") from problem
+
+
+def parse_used(stats: Mapping[str, Any], clusters: Mapping[str, str]) -> dict[str, dict[Variants, Used]]:
+    """The same answer's series of answers by variants, per digest. They come into being with the first answer; none is no fault."""
+    name = re.compile(rf"{USED_SCOPE}\.(answers|failed|slow)\.{re.escape(USED_CLUSTER)}\.([^.]+)\.{USED_VARIANTS}\.(.*)")
+    found: dict[str, dict[Variants, dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
+    for item in stats["stats"]:
+        parts = name.fullmatch(item.get("name", ""))
+        if parts and parts[2] in clusters:
+            found[clusters[parts[2]]][parts[3]][parts[1]] = int(item["value"])
+    return {digest: {variants: Used(**counts) for variants, counts in of.items()} for digest, of in found.items()}
 
 
 def _cumulative(histogram: Mapping[str, Any]) -> dict[float, int]:
@@ -172,3 +200,28 @@ def _difference(before: Look, after: Look, digest: str | None) -> Counters:
     if any(growth < 0 for growth in grown.values()):
         raise TelemetryLost(f"Counters of release {digest} went backwards: the edge has started anew. The next look begins afresh.")
     return Counters(**grown, active=new.active)
+
+
+ByVariants = Mapping[Variants, Mapping[str, Lanes]]
+
+
+def used(before: Look, after: Look, canary: str, baseline: str | None) -> ByVariants:
+    """What happened between two looks, per variants and indicator. Pages do not say which variants they broke with."""
+    one, other = _grown(before, after, canary), _grown(before, after, baseline)
+    pairs = {variants: (one.get(variants, Used()), other.get(variants, Used())) for variants in {*one, *other}}
+    return {
+        variants: {what: Lanes(*(_tally(of, what) for of in pair)) for what in ("failures", "slow")} for variants, pair in pairs.items()
+    }
+
+
+def _tally(of: Used, indicator: str) -> Tally:
+    return Tally(of.answers, min(of.failed if indicator == "failures" else of.slow, of.answers))
+
+
+def _grown(before: Look, after: Look, digest: str | None) -> dict[Variants, Used]:
+    old, new = ({} if digest is None else look.used.get(digest, {}) for look in (before, after))
+    grown = {
+        name: Used(*(max(0, getattr(of, part) - getattr(old.get(name, Used()), part)) for part in ("answers", "failed", "slow")))
+        for name, of in new.items()
+    }
+    return {name: of for name, of in grown.items() if of != Used()}

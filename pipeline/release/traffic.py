@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 WEIGHT_SUM = 10_000
 ROUTE_TIMEOUT_S = 5
-ROUTES, PAGES = "store", "pages"
+ROUTES, PAGES, STREAMS = "store", "pages", "events"
 TYPE = "type.googleapis.com/envoy"
 
 # What may be sent a second time. A request that was never begun, always. One that was perhaps begun only if doing it twice is
@@ -32,7 +32,9 @@ HARMLESS_TWICE = (
 
 
 # What the API answers; everything else is the SPA's: its documents and assets. Without an SPA all of it is the API's.
-API = {"safe_regex": {"regex": "/(api(/.*)?|livez|readyz|version|metrics|openapi\\.json)"}}
+API = {"safe_regex": {"regex": "/(api(/.*)?|ofrep(/.*)?|livez|readyz|version|metrics|openapi\\.json)"}}
+# Streams of events for open pages: answers that last for minutes, so they have no timeout and a cluster of their own, which nobody judges and no drain waits for.
+EVENTS = {"path": "/ofrep/v1/events"}
 Switch = Literal["weighted", "at_once"]
 
 
@@ -74,9 +76,13 @@ def web_cluster_name(digest: str) -> str:
     return f"web-{short(digest)}"
 
 
+def events_cluster_name(digest: str) -> str:
+    return f"events-{short(digest)}"
+
+
 def clusters(backends: Sequence[Backend], folder: Path, version: str) -> Json:
-    """CDS: one cluster per release, and one for its SPA. The gate counts the first alone."""
-    names = [cluster_name(backend.digest) for backend in backends]
+    """CDS: one cluster per release, one for its streams and one for its SPA. The gate counts the first alone."""
+    names = [name(backend.digest) for name in (cluster_name, events_cluster_name) for backend in backends]
     names += [web_cluster_name(backend.digest) for backend in backends if backend.origins]
     return {"version_info": version, "resources": [_cluster(name, folder) for name in names]}
 
@@ -113,7 +119,7 @@ def all_endpoints(backends: Sequence[Backend], split: Split, version: str) -> di
     """
     baseline = next(backend for backend in backends if backend.digest == split.baseline)
     pinned_pages = tuple(address for one in backends if one.digest not in (split.baseline, split.canary) for address in one.origins)
-    names = {cluster_name(backend.digest): backend for backend in backends}
+    names = {name(backend.digest): backend for name in (cluster_name, events_cluster_name) for backend in backends}
     made = {name: _endpoints(name, backend.instances, baseline.instances) for name, backend in names.items()}
     for backend in backends:
         if backend.origins:
@@ -163,8 +169,13 @@ def _pins(backend: Backend) -> list[Json]:
     named = {"headers": [{"name": "x-release", "string_match": {"exact": short(backend.digest)}}]}
     api, pages = cluster_name(backend.digest), _page_cluster(backend)
     cases: list[tuple[Json, str]] = [({"prefix": "/"}, pages)] if api == pages else [(API, api), ({"prefix": "/"}, pages)]
+    cases = [(EVENTS, events_cluster_name(backend.digest)), *cases]
     return [
-        {"name": backend.digest, "match": {**path, **named}, "route": {"cluster": cluster, "timeout": f"{ROUTE_TIMEOUT_S}s"}}
+        {
+            "name": backend.digest,
+            "match": {**path, **named},
+            "route": {"cluster": cluster, "timeout": "0s" if path is EVENTS else f"{ROUTE_TIMEOUT_S}s"},
+        }
         for path, cluster in cases
     ]
 
@@ -172,10 +183,13 @@ def _pins(backend: Backend) -> list[Json]:
 def _everyone(split: Split, page_clusters: Mapping[str, str], switch: Switch) -> list[Json]:
     """The API by weight, then the pages. Where nobody of the split has an SPA, all is the API's."""
     here = [digest for digest in (split.baseline, split.canary) if digest]
+    streams = {digest: events_cluster_name(digest) for digest in here}
+    events = {"name": STREAMS, "match": EVENTS, "route": {**_shares(split, NOT_BEGUN, streams), "timeout": "0s"}}
     if all(page_clusters.get(digest, cluster_name(digest)) == cluster_name(digest) for digest in here):
-        return _weighted(split, {"prefix": "/"})
+        return [events, *_weighted(split, {"prefix": "/"})]
     pages = split if switch == "weighted" else replace(split, weight_pct=100 if split.weight_pct == 100 else 0)
     return [
+        events,
         *_weighted(split, API),
         {"name": PAGES, "match": {"prefix": "/"}, "route": _shares(pages, PERHAPS_BEGUN, page_clusters)},
     ]

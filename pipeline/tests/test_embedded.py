@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 import time
@@ -229,13 +230,15 @@ def test_smoke_is_not_content_with_another_releases_answer(world: World) -> None
 
 
 def test_a_migration_that_fails_is_told_and_changes_nothing(world: World) -> None:
+    head = json.loads((CHECKOUT / "db" / "schema.json").read_text())["head"]
+
     def bad_step(folder: Path) -> None:
-        step = "revision = '0002'\ndown_revision = '0001'\nfrom alembic import op\ndef upgrade():\n    op.execute('ALTER TABLE orders ADD COLUMN extra int')\n    op.execute('SELECT no_such_function()')\n"
-        (folder / "db" / "migrations" / "versions" / "0002_bad.py").write_text(step)
+        step = f"revision = '9999'\ndown_revision = '{head}'\nfrom alembic import op\ndef upgrade():\n    op.execute('ALTER TABLE orders ADD COLUMN extra int')\n    op.execute('SELECT no_such_function()')\n"
+        (folder / "db" / "migrations" / "versions" / "9999_bad.py").write_text(step)
 
     with pytest.raises(DatabaseFailed, match="no_such_function"):
         world.runtime.migrate(world.artifacts.add("8", bad_step))
-    assert world.runtime.postgres.psql("SELECT version_num FROM alembic_version") == [{"version_num": "0001"}]
+    assert world.runtime.postgres.psql("SELECT version_num FROM alembic_version") == [{"version_num": head}]
     assert world.runtime.postgres.psql("SELECT 1 FROM information_schema.columns WHERE column_name = 'extra'") == []
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from release import errors
 from release import events as e
-from release.adapters.memory import MemoryArtifacts, MemoryClock, MemoryEdge, MemoryRuntime, MemorySmoke
+from release.adapters.memory import MemoryArtifacts, MemoryClock, MemoryEdge, MemoryFlags, MemoryRuntime, MemorySmoke
 from release.engine import Engine, World
 from release.events import Event
 from release.home import Home
@@ -33,7 +33,8 @@ class Lab:
         self.policy = policy
         self.path = folder / "ledger.jsonl"
         self.clock = MemoryClock()
-        self.edge = MemoryEdge(self.clock)
+        self.flags = MemoryFlags()
+        self.edge = MemoryEdge(self.clock, self.flags)
         self.runtime = MemoryRuntime()
         self.artifacts = MemoryArtifacts()
         self.smoke = MemorySmoke()
@@ -41,7 +42,8 @@ class Lab:
             self.artifacts.add(digest)
 
     def engine(self) -> Engine:
-        return Engine(self.policy, Ledger(self.path, actor="lab"), World(self.artifacts, self.runtime, self.edge, self.smoke, self.clock))
+        world = World(self.artifacts, self.runtime, self.edge, self.smoke, self.clock, flags=self.flags)
+        return Engine(self.policy, Ledger(self.path, actor="lab"), world)
 
     def serving(self, *digests: str) -> Lab:
         for digest in digests:
@@ -144,6 +146,83 @@ def test_an_outage_of_both_lanes_is_not_blamed_on_the_canary(lab: Lab) -> None:
 
     lab.clock.at(lab.clock.now_s + 60, recover)
     assert lab.engine().deploy(NEW, "in bad weather").outcome == "promoted"
+
+
+def test_a_flag_that_is_to_blame_is_killed_and_the_rollout_goes_on(lab: Lab) -> None:
+    lab.serving(OLD)
+    lab.flags.on_share, lab.edge.failed_on[NEW] = 0.2, 1.0
+    assert lab.engine().deploy(NEW, "a bug behind the flag").outcome == "promoted"
+    assert lab.flags.asked == [("kill", OLD)], "by the API of the release that is not in doubt; nothing is frozen"
+    names = lab.names()
+    [kill] = [number for number, name in enumerate(names) if name == "kill_flag"]
+    assert names[kill - 1 : kill + 2] == ["gate_looked", "kill_flag", "flag_killed"]
+    looks = [entry.data["verdict"] for entry in read(lab.path)[kill:] if entry.name == "gate_looked"]
+    assert "FAIL" not in looks, "what was seen before the kill is no evidence any more"
+    assert lab.engine().state.frozen is None
+
+
+def test_a_kill_that_was_not_enough_is_followed_by_the_way_back(lab: Lab) -> None:
+    lab.serving(OLD)
+    lab.flags.on_share, lab.edge.failed_on[NEW] = 0.2, 1.0
+    engine = lab.engine()
+
+    def something_else(entry: Entry) -> None:
+        if entry.name == "flag_killed":
+            lab.edge.failed[NEW] = 0.3
+
+    engine.ledger.listener = something_else
+    assert engine.deploy(NEW, "two bugs").outcome == "aborted"
+    assert lab.flags.asked == [("kill", OLD), ("freeze", OLD)]
+    assert lab.edge.serving == Split(OLD)
+
+
+def test_a_kill_that_fails_is_followed_by_the_way_back_and_so_is_a_freeze_that_fails(lab: Lab) -> None:
+    lab.serving(OLD)
+    lab.flags.on_share, lab.edge.failed_on[NEW], lab.flags.away = 0.2, 1.0, True
+    ended = lab.engine().deploy(NEW, "a bug behind the flag")
+    assert ended.outcome == "aborted"
+    assert "could not be killed" in ended.reason
+    assert [name for name in lab.names() if name.startswith("flag")] == ["flag_kill_failed", "flag_freeze_failed"]
+    state = lab.engine().state
+    assert state.frozen is not None
+    assert state.is_quarantined(NEW)
+
+
+def test_a_flag_that_is_turned_on_during_a_rollout_and_is_bad_in_both_lanes_is_killed(lab: Lab) -> None:
+    lab.serving(OLD)
+    lab.edge.failed_on.update({OLD: 0.8, NEW: 0.8})
+
+    def turn_on() -> None:
+        lab.flags.on_share = 0.5
+
+    lab.clock.at(lab.clock.now_s + 5, turn_on)
+    assert lab.engine().deploy(NEW, "innocent").outcome == "promoted"
+    assert lab.flags.asked == [("kill", OLD)]
+    assert all(entry.data["verdict"] != "FAIL" for entry in read(lab.path) if entry.name == "gate_looked")
+
+
+def test_a_bug_of_the_release_is_not_put_down_to_a_flag(lab: Lab) -> None:
+    lab.serving(OLD)
+    lab.flags.on_share, lab.edge.failed[NEW] = 0.2, 0.3
+    assert lab.engine().deploy(NEW, "bad").outcome == "aborted"
+    assert lab.flags.asked == [("freeze", OLD)]
+    assert lab.flags.frozen is not None
+
+
+def test_what_policy_forbids_is_not_killed(lab: Lab) -> None:
+    lab.serving(OLD)
+    lab.policy = lab.policy.model_copy(update={"flags": lab.policy.flags.model_copy(update={"kill_first": False})})
+    lab.flags.on_share, lab.edge.failed_on[NEW] = 0.2, 1.0
+    assert lab.engine().deploy(NEW, "a bug behind the flag").outcome == "aborted"
+    assert lab.flags.asked == [("freeze", OLD)]
+
+
+def test_a_rollback_freezes_flags_when_everyone_is_back(lab: Lab) -> None:
+    lab.serving(OLD, NEW)
+    assert lab.engine().rollback(None, "orders fail").outcome == "rolled_back"
+    assert lab.flags.asked == [("freeze", OLD)]
+    names = lab.names()
+    assert names.index("flags_frozen") > len(names) - 1 - names[::-1].index("split_set")
 
 
 def test_a_bug_that_shows_only_at_the_end_is_taken_back_from_everyone(lab: Lab) -> None:
@@ -316,6 +395,8 @@ def story(tmp_path: Path, policy: Policy, name: str) -> tuple[Lab, Callable[[Eng
     lab.serving(OLDER, OLD)
     if name == "bad":
         lab.edge.failed[NEW] = 0.3
+    if name == "flag":
+        lab.flags.on_share, lab.edge.failed_on[NEW] = 0.2, 1.0
     if name == "crash":
         lab.runtime.never_ready.add(NEW)
     if name == "rollback":
@@ -324,7 +405,7 @@ def story(tmp_path: Path, policy: Policy, name: str) -> tuple[Lab, Callable[[Eng
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("name", ["healthy", "bad", "crash", "rollback"])
+@pytest.mark.parametrize("name", ["healthy", "bad", "flag", "crash", "rollback"])
 def test_killed_after_every_write_the_next_engine_gets_to_a_safe_state(tmp_path: Path, policy: Policy, name: str) -> None:
     before, action = story(tmp_path, policy, name)
     writes, died = 0, True
@@ -339,7 +420,7 @@ def test_killed_after_every_write_the_next_engine_gets_to_a_safe_state(tmp_path:
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("name", ["healthy", "bad", "rollback"])
+@pytest.mark.parametrize("name", ["healthy", "bad", "flag", "rollback"])
 def test_a_ledger_cut_after_every_line_leads_to_a_safe_state(tmp_path: Path, policy: Policy, name: str) -> None:
     """The world has gone on, the record of it is lost from some line on: what the ledger still says decides."""
     before, action = story(tmp_path, policy, name)

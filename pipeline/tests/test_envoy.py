@@ -23,16 +23,18 @@ from release import policy, traffic
 from release.adapters.envoy import EnvoyEdge
 from release.adapters.logs import predecessor
 from release.adapters.processes import Processes, wait_until
+from release.bootstrap import USED_SERIES_MAX
 from release.errors import EdgeRefused, NotUp, PortTaken, TelemetryLost
 from release.home import Home
 from release.runtime import Program
+from release.telemetry import Used
 from release.traffic import Backend, Split, loopback
 
 pytestmark = pytest.mark.real
 OLD, NEW, THIRD = ("sha256:" + digit * 64 for digit in "abc")
 POLICY = policy.read(Path(__file__).parents[1] / "policy.yaml")
 
-# Answers everything with its name, after `x-take-s` seconds; `x-answer` names another status.
+# Answers everything with its name, after `x-take-s` seconds; `x-answer` names another status, `x-use` the flag variants that it used.
 UPSTREAM = """
 import asyncio, socket, sys
 
@@ -42,7 +44,8 @@ async def serve(reader, writer):
             fields = dict(line.split(": ", 1) for line in head.split("\\r\\n")[1:] if line)
             await reader.readexactly(int(fields.get("content-length", 0)))
             await asyncio.sleep(float(fields.get("x-take-s", 0)))
-            writer.write(f"HTTP/1.1 {fields.get('x-answer', 200)} X\\r\\nx-release: {sys.argv[2]}\\r\\ncontent-length: 0\\r\\n\\r\\n".encode())
+            used = f"x-variants: {fields['x-use']}\\r\\n" if "x-use" in fields else ""
+            writer.write(f"HTTP/1.1 {fields.get('x-answer', 200)} X\\r\\nx-release: {sys.argv[2]}\\r\\n{used}content-length: 0\\r\\n\\r\\n".encode())
     except (asyncio.IncompleteReadError, ConnectionError):
         writer.close()
 
@@ -467,3 +470,38 @@ def test_the_access_log_of_an_edge_that_does_not_run(world: World) -> None:
     world.edge.ensure([world.upstream(OLD)], Split(OLD))
     world.edge.bound_log(max_bytes=10)
     assert predecessor(world.edge.access_log).stat().st_size <= 20
+
+
+def test_answers_are_counted_by_the_variants_that_they_used(world: World) -> None:
+    old, new = world.upstream(OLD), world.upstream(NEW)
+    world.edge.ensure([old, new], Split(OLD, NEW, 0))
+    assert world.edge.look().used == {}
+    on, several = "pricing-v2=on", "a.b=x,pricing-v2=off"
+    with Client(world.edge.address()) as client:
+        for _ in range(3):
+            client.ask(x_use=on, x_release=NEW[7:19])
+        client.ask(x_use=on, x_answer="500", x_release=NEW[7:19])
+        client.ask(x_use=several, x_take_s=str(POLICY.gate.slow_ms / 1000 + 0.02))
+        client.ask()
+    wanted = {NEW: {on: Used(4, failed=1)}, OLD: {several: Used(1, slow=1), "": Used(1)}}
+    assert wait_until(lambda: world.edge.look().used == wanted, 5), world.edge.look().used
+
+
+def test_whatever_a_release_says_of_variants_the_series_are_bounded(world: World) -> None:
+    old = world.upstream(OLD)
+    world.edge.ensure([old], Split(OLD))
+    with Client(world.edge.address()) as client:
+        for number in range(USED_SERIES_MAX + 100):
+            client.ask(x_use=f"flag-{number}=on")
+    assert USED_SERIES_MAX - 5 <= len(world.edge.look().used[OLD]) <= USED_SERIES_MAX
+
+
+def test_a_stream_outlives_the_timeout_of_routes_and_no_drain_waits_for_it(world: World) -> None:
+    old = world.upstream(OLD)
+    world.edge.ensure([old], Split(OLD))
+    with Client(world.edge.address()) as client:
+        client.connection.request("GET", "/ofrep/v1/events", headers={"x-take-s": str(traffic.ROUTE_TIMEOUT_S + 0.5)})
+        assert wait_until(lambda: world.edge.admin.stats(r"^cluster\.events-a+\.upstream_rq_active$").popitem()[1] == 1, 3)
+        assert world.edge.look().releases[OLD].active == 0
+        assert client.connection.getresponse().status == 200
+    assert world.edge.look().releases[OLD].completed == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,19 @@ def test_what_is_written_is_read_and_folds_to_the_state(path: Path) -> None:
     assert [entry.seq for entry in entries] == list(range(1, len(FACTS) + 1))
     state = fold(entries)
     assert (state.baseline, state.rollout, state.quarantined) == (A, None, ((B, "bad"),))
+
+
+def test_a_ledger_of_before_there_were_flags_folds_as_it_did(tmp_path: Path) -> None:
+    """Its requests have no plan for flags, so its way back has no freeze of flags in it."""
+    ledger = Ledger(tmp_path / "ledger.jsonl", actor="test")
+    way_back: list[e.Event] = [e.ReleaseStarted(B, (1,), 0.0), e.SplitSet(B, None, 0, "3", 0.1, 9.0), e.Frozen("x"), e.Quarantined(A, "x")]
+    way_back += [e.Drained(A, 0.1, 0), e.ReleaseStopped(A), e.RolloutEnded("r2", "rolled_back", "x")]
+    for fact in (*FACTS[:-1], e.RollbackRequested("r2", A, B, "x"), *way_back):
+        ledger.append(fact)
+    new = {"kill_first", "freeze_flags"}
+    old = [replace(entry, data={name: value for name, value in entry.data.items() if name not in new}) for entry in ledger.entries()]
+    assert fold(old).baseline == B
+    assert fold(old).rollout is None
 
 
 def test_no_file_is_an_empty_ledger(tmp_path: Path) -> None:

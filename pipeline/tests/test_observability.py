@@ -11,7 +11,7 @@ import yaml
 from release import lanes, observability, policy, slo
 from release.adapters.containers.prometheus import as_envoy_says
 from release.dashboards import all_dashboards, grafana, queries
-from release.telemetry import parse
+from release.telemetry import Used, parse, parse_used
 from release.traffic import Backend, Split
 
 ROOT = Path(__file__).parents[2]
@@ -93,6 +93,16 @@ def test_what_prometheus_has_reads_as_what_the_edge_says() -> None:
         4,
         3,
     )
+
+
+def test_answers_by_variants_read_the_same_in_prometheus() -> None:
+    cluster = "release-" + "a" * 12
+
+    def series(what: str, value: int, **labels: str) -> dict[str, object]:
+        return {"metric": {"__name__": f"envoy_variants_{what}", "envoy_cluster_name": cluster, **labels}, "value": [0, str(value)]}
+
+    found = [series("answers", 7, used="pricing-v2=on"), series("failed", 2, used="pricing-v2=on"), series("answers", 9)]
+    assert parse_used(as_envoy_says(found), {cluster: OLD}) == {OLD: {"pricing-v2=on": Used(7, failed=2), "": Used(9)}}
 
 
 def test_dashboards_are_json_that_names_itself() -> None:

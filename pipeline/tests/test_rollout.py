@@ -133,6 +133,73 @@ def test_a_refused_release_is_neither_run_nor_quarantined() -> None:
     assert play(SERVING, *acts, (e.RolloutEnded("r1", "refused", "a blob"), ())) == SERVING
 
 
+SUSPECT = {"flag": "f", "variant": "on", "to_one": 90.0, "words": "flag f: bad with on"}
+BOTH = replace(e.RolloutRequested("r1", NEW, "new prices", PLAN, 2), kill_first=True, freeze_flags=True)
+
+
+def suspected(verdict: str, at_s: float) -> e.GateLooked:
+    return replace(looked(verdict, at_s), suspect=SUSPECT)
+
+
+def watched(request_: e.RolloutRequested = BOTH) -> Play:
+    return [(request_, (e.Verify(NEW),)), *admission()[1:], (split(OLD, NEW, 1), (e.Watch(NEW, 1, 10),))]
+
+
+KILL = e.KillFlag("f", "flag f: bad with on")
+AFRESH = e.Watch(NEW, 1, 10, 1)
+
+
+def test_a_flag_that_is_to_blame_is_killed_and_the_watch_begins_afresh_at_the_same_step() -> None:
+    """Also its least bake and its longest hold."""
+    bake_s = PLAN[0].bake_s
+    acts = [*watched(), (suspected("FAIL", 9.0), (KILL,)), (e.FlagKilled("f", "because", 9.2), (AFRESH,))]
+    acts += [(looked("PASS", 9.2 + bake_s - 0.1), (AFRESH,)), (looked("PASS", 9.2 + bake_s), (e.SetSplit(OLD, NEW, 10),))]
+    end = play(SERVING, *acts)
+    assert end.rollout is not None
+    assert (end.rollout.reason, end.frozen) == ("", None)
+
+
+def test_fail_after_a_kill_goes_back_and_no_flag_is_killed_twice() -> None:
+    acts = [*watched(), (suspected("FAIL", 9.0), (KILL,)), (e.FlagKilled("f", "because", 9.2), (AFRESH,))]
+    play(SERVING, *acts, (suspected("FAIL", 30.0), (e.SetSplit(OLD),)))
+    other = replace(looked("FAIL", 30.0), suspect={**SUSPECT, "flag": "g"})
+    play(SERVING, *acts, (other, (e.KillFlag("g", "flag f: bad with on"),)))
+
+
+def test_a_kill_that_fails_leads_back_with_the_gates_reason() -> None:
+    reason = "because FAIL; the flag could not be killed: no answer"
+    acts = [*watched(), (suspected("FAIL", 9.0), (KILL,)), (e.FlagKillFailed("f", "no answer", 11.0), (e.SetSplit(OLD),))]
+    play(SERVING, *acts, (split(OLD), (e.Freeze(reason),)))
+
+
+def test_a_flag_that_is_bad_in_both_lanes_is_killed_and_if_that_fails_the_canary_is_not_to_blame() -> None:
+    acts = [*watched(), (suspected("INCONCLUSIVE", 9.0), (KILL,)), (e.FlagKillFailed("f", "no answer", 11.0), (AFRESH,))]
+    play(SERVING, *acts, (suspected("INCONCLUSIVE", 13.0), (AFRESH,)), (suspected("FAIL", 14.0), (e.SetSplit(OLD),)))
+
+
+def test_without_the_plan_no_flag_is_killed() -> None:
+    """A policy that does not allow it, and ledgers of before there were flags."""
+    play(SERVING, *watched(admission()[0][0]), (suspected("FAIL", 9.0), (e.SetSplit(OLD),)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("asked", [e.AbortRequested("stop"), e.Interrupted(), e.EngineLost()])
+def test_a_kill_in_progress_does_not_hold_up_the_way_back(asked: e.Event) -> None:
+    acts = [*watched(), (suspected("FAIL", 9.0), (KILL,)), (asked, (e.SetSplit(OLD),)), (e.FlagKilled("f", "because", 9.2), ())]
+    play(SERVING, *acts)
+
+
+@pytest.mark.parametrize("answer", [e.FlagsFrozen("because FAIL"), e.FlagFreezeFailed("no answer")])
+def test_flags_are_frozen_after_everyone_is_back_and_whatever_comes_of_it_the_way_back_goes_on(answer: e.Event) -> None:
+    reason = "because FAIL"
+    acts = [*watched(), (looked("FAIL", 9.0), (e.SetSplit(OLD),)), (split(OLD), (e.Freeze(reason),))]
+    acts += [(e.Frozen(reason), (e.Quarantine(NEW, reason),)), (e.Quarantined(NEW, reason), (e.FreezeFlags(reason),))]
+    play(SERVING, *acts, (answer, (e.Drain(NEW),)), *way_back(reason, freeze=True)[3:])
+
+
+def test_an_abort_by_a_person_freezes_no_flags() -> None:
+    play(SERVING, *watched(), (e.AbortRequested("stop"), (e.SetSplit(OLD),)), *way_back("stop", freeze=False))
+
+
 def test_lost_telemetry_fails_closed() -> None:
     acts = [*admission(), (split(OLD, NEW, 1), (e.Watch(NEW, 1, 10),)), (e.TelemetryLost("no counters", 10.0), (e.SetSplit(OLD),))]
     play(SERVING, *acts, *way_back("no counters", freeze=False))

@@ -16,7 +16,9 @@ digests = st.sampled_from(DIGESTS)
 weights = st.sampled_from([0, *(step.weight_pct for step in POLICY.steps)])
 seconds = st.floats(0, 2000)
 EVENTS = st.one_of(
-    st.builds(e.RolloutRequested, st.just("r"), digests, st.just("why"), st.just(POLICY.steps), st.integers(1, 3)),
+    st.builds(
+        e.RolloutRequested, st.just("r"), digests, st.just("why"), st.just(POLICY.steps), st.integers(1, 3), st.booleans(), st.booleans()
+    ),
     st.builds(e.ReleaseVerified, digests, st.just("rev"), st.just(("0001",))),
     st.builds(e.ReleaseRefused, digests, st.just("Tampered"), st.just("what")),
     st.builds(e.SchemaMigrated, digests, st.just(0.1)),
@@ -37,7 +39,12 @@ EVENTS = st.one_of(
         st.just({}),
         st.just({}),
         st.just({}),
+        st.none() | st.sampled_from("fg").map(lambda flag: {"flag": flag, "words": "bad"}),
     ),
+    st.builds(e.FlagKilled, st.sampled_from("fg"), st.just("why"), seconds),
+    st.builds(e.FlagKillFailed, st.sampled_from("fg"), st.just("what"), seconds),
+    st.builds(e.FlagsFrozen, st.just("why")),
+    st.builds(e.FlagFreezeFailed, st.just("what")),
     st.builds(e.TelemetryLost, st.just("what"), seconds),
     st.builds(e.Drained, digests, seconds, st.just(0)),
     st.builds(e.ReleaseStopped, digests),
@@ -79,6 +86,14 @@ def check_command(before: State, after: State, event: e.Event, command: e.Comman
         if command.weight_pct > 0:
             assert isinstance(event, e.SmokePassed | e.GateLooked | e.PromoteRequested), "more users only after proof or a person's word"
             assert not isinstance(event, e.GateLooked) or event.verdict == "PASS"
+    if isinstance(command, e.KillFlag):
+        assert before.rollout is not None
+        assert before.rollout.kill_first, "policy says whether it may"
+        assert command.flag not in before.rollout.killed, "at most once per flag and rollout"
+        assert not on_the_way_back
+    if isinstance(command, e.FreezeFlags):
+        assert before.rollout is not None
+        assert before.rollout.phase == "quarantining", "after everyone is back"
     if isinstance(command, e.Stop):
         assert command.digest != after.baseline, "what serves is never stopped"
     if isinstance(command, e.Promote | e.Smoke | e.Start | e.Migrate) and not after.rollout.target:
@@ -95,8 +110,9 @@ def check_state(before: State, after: State, event: e.Event) -> None:
         assert isinstance(event, e.RolloutEnded)
     if isinstance(event, e.GateLooked) and event.verdict == "FAIL" and before.rollout and before.rollout.phase == "baking":
         assert after.rollout is not None
-        assert after.rollout.phase in WAY_BACK
-        assert after.rollout.freeze
+        if after.rollout.phase != "killing":
+            assert after.rollout.phase in WAY_BACK
+            assert after.rollout.freeze
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
@@ -125,6 +141,8 @@ def answer(command: e.Command) -> e.Event:
             return e.Frozen(command.reason)
         case e.Quarantine():
             return e.Quarantined(command.digest, command.reason)
+        case e.FreezeFlags():
+            return e.FlagFreezeFailed("no answer")
         case e.Drain():
             return e.Drained(command.digest, 0.0, 0)
         case e.Stop():

@@ -12,7 +12,15 @@ DIGEST = "sha256:" + "a" * 64
 
 def test_an_instance_serves_the_socket_that_it_inherits() -> None:
     program = runtime.instance(
-        Path("/r"), Path("/v"), digest=DIGEST, revision="f00", index=1, fd=7, database_url="postgresql+asyncpg://x", graceful_s=5.0
+        Path("/r"),
+        Path("/v"),
+        digest=DIGEST,
+        revision="f00",
+        index=1,
+        fd=7,
+        database_url="postgresql+asyncpg://x",
+        flags=Path("/f/known.json"),
+        graceful_s=5.0,
     )
     assert program == runtime.Program(
         name="release-aaaaaaaaaaaa-1",
@@ -21,7 +29,12 @@ def test_an_instance_serves_the_socket_that_it_inherits() -> None:
             *("--no-access-log", "--no-server-header", "--timeout-keep-alive", "75", "--timeout-graceful-shutdown", "5"),
         ),
         cwd=Path("/r/api"),
-        environment={"SLIPWAY_DATABASE_URL": "postgresql+asyncpg://x", "SLIPWAY_DIGEST": DIGEST, "SLIPWAY_REVISION": "f00"},
+        environment={
+            "SLIPWAY_DATABASE_URL": "postgresql+asyncpg://x",
+            "SLIPWAY_DIGEST": DIGEST,
+            "SLIPWAY_REVISION": "f00",
+            "SLIPWAY_FLAGS_FILE": "/f/known.json",
+        },
         stop_signal=signal.SIGTERM,
     )
 

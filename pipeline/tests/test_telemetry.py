@@ -13,7 +13,22 @@ import pytest
 
 from release import policy, yamlfile
 from release.errors import BadPolicy, TelemetryLost
-from release.telemetry import NO_ANSWERS, Counters, Lanes, Look, Sample, Tally, bucket_edge_ms, bucket_edges_ms, parse, sample, stats_path
+from release.telemetry import (
+    NO_ANSWERS,
+    Counters,
+    Lanes,
+    Look,
+    Sample,
+    Tally,
+    Used,
+    bucket_edge_ms,
+    bucket_edges_ms,
+    parse,
+    parse_used,
+    sample,
+    stats_path,
+    used,
+)
 
 Stats = dict[str, Any]
 POLICY = Path(__file__).parents[1] / "policy.yaml"
@@ -96,7 +111,8 @@ def test_nonsense_is_an_error(stats: Stats, damage: Callable[[Stats], None]) -> 
 
 def test_the_path_asks_for_exactly_these_clusters() -> None:
     query = parse_qs(urlsplit(stats_path(["release-a.b", "release-c"])).query)
-    assert query["filter"] == [r"^cluster\.(release-a\.b|release-c)\.upstream_rq_(completed|5xx|202|retry|timeout|active|time)$"]
+    rates = r"cluster\.(release-a\.b|release-c)\.upstream_rq_(completed|5xx|202|retry|timeout|active|time)"
+    assert query["filter"] == [rf"^({rates}|variants\.(answers|failed|slow)\.envoy\.cluster_name\.(release-a\.b|release-c)\..*)$"]
     assert query["format"] == ["json"]
     assert query["histogram_buckets"] == ["cumulative"]
 
@@ -162,3 +178,28 @@ def test_the_policy_allows_what_the_edge_can_count(slow_ms: int, allowed: bool) 
     text = POLICY.read_text(encoding="utf-8").replace("slow_ms: 250 ", f"slow_ms: {slow_ms} ")
     with nullcontext() if allowed else pytest.raises(BadPolicy, match="slow_ms"):
         yamlfile.parse(text, "policy.yaml", policy.Policy, BadPolicy)
+
+
+def test_answers_by_variants() -> None:
+    """As Envoy 1.40 says it: a dot may stand in a flag's name, and what no release of ours answered is left out."""
+
+    def series(what: str, cluster: str, variants: str, value: int) -> Stats:
+        return {"name": f"variants.{what}.envoy.cluster_name.{cluster}.used.{variants}", "value": value}
+
+    on, many = "pricing-v2=on", "a.b=x,pricing-v2=off"
+    said = [series("answers", NEW, on, 5), series("failed", NEW, on, 2), series("answers", OLD, many, 7), series("answers", OLD, "", 9)]
+    said += [series("slow", OLD, many, 1), series("answers", "web-aaaaaaaaaaaa", on, 3), {"name": "cluster.x.upstream_rq_5xx", "value": 1}]
+    found = parse_used({"stats": [*said, {"histograms": []}]}, DIGESTS)
+    assert found == {"sha256:b": {on: Used(5, 2, 0)}, "sha256:a": {many: Used(7, 0, 1), "": Used(9)}}
+
+
+def test_variants_between_two_looks() -> None:
+    before = Look(1, {}, {"new": {"f=on": Used(4, 1, 0)}, "old": {"": Used(50)}})
+    after = Look(2, {}, {"new": {"f=on": Used(9, 4, 1), "f=off": Used(2)}, "old": {"": Used(60), "f=on": Used(3, 3, 0)}})
+    nothing = Tally(0, 0)
+    assert used(before, after, "new", "old") == {
+        "f=on": {"failures": Lanes(Tally(5, 3), Tally(3, 3)), "slow": Lanes(Tally(5, 1), Tally(3, 0))},
+        "f=off": {"failures": Lanes(Tally(2, 0), nothing), "slow": Lanes(Tally(2, 0), nothing)},
+        "": {"failures": Lanes(nothing, Tally(10, 0)), "slow": Lanes(nothing, Tally(10, 0))},
+    }
+    assert used(before, after, "new", None)["f=on"]["failures"] == Lanes(Tally(5, 3), nothing)

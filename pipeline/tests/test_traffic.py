@@ -27,7 +27,7 @@ def rules(split: Split) -> list[dict[str, Any]]:
 
 
 def everyone_else(split: Split) -> list[dict[str, Any]]:
-    return [rule for rule in rules(split) if "weighted_clusters" in rule["route"]]
+    return [rule for rule in rules(split) if "weighted_clusters" in rule["route"] and rule["name"] != traffic.STREAMS]
 
 
 @pytest.mark.parametrize("weight_pct", [1, 10, 50, 90, 99])
@@ -58,7 +58,7 @@ def test_users_stick_by_their_id() -> None:
 
 
 def test_pins_come_first_and_have_no_second_try() -> None:
-    pins = rules(Split(OLD, NEW, 10))[: len(BACKENDS)]
+    pins = [rule for rule in rules(Split(OLD, NEW, 10))[: 2 * len(BACKENDS)] if rule["match"].get("path") != "/ofrep/v1/events"]
     assert pins == [
         {
             "name": backend.digest,
@@ -111,7 +111,9 @@ def ports(group: dict[str, Any]) -> list[int]:
 def test_one_cluster_per_release_with_its_own_endpoints_file() -> None:
     document = traffic.clusters([BACKENDS[1], BACKENDS[0]], Path("/edge"), "v7")
     assert document["version_info"] == "v7"
-    assert [cluster["name"] for cluster in document["resources"]] == ["release-aaaaaaaaaaaa", "release-bbbbbbbbbbbb"]
+    assert [cluster["name"] for cluster in document["resources"]] == [
+        *("release-aaaaaaaaaaaa", "release-bbbbbbbbbbbb", "events-aaaaaaaaaaaa", "events-bbbbbbbbbbbb"),
+    ]
     first = document["resources"][0]
     assert first["eds_cluster_config"]["eds_config"]["path_config_source"]["path"] == "/edge/eds-release-aaaaaaaaaaaa.json"
     assert first["common_lb_config"] == {"healthy_panic_threshold": {"value": 0}}
@@ -160,6 +162,8 @@ def spa_rules(split: Split, switch: traffic.Switch = "weighted") -> list[dict[st
 
 
 def is_for(rule: dict[str, Any], path: str) -> bool:
+    if "path" in rule["match"]:
+        return path == rule["match"]["path"]
     if "prefix" in rule["match"]:
         return path.startswith(rule["match"]["prefix"])
     return bool(re.fullmatch(rule["match"]["safe_regex"]["regex"], path))
@@ -172,7 +176,20 @@ def shares(rule: dict[str, Any]) -> list[tuple[str, int]]:
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
-        *((path, "release") for path in ("/api", "/api/", "/api/orders/7", "/livez", "/readyz", "/version", "/metrics", "/openapi.json")),
+        *(
+            (path, "release")
+            for path in (
+                "/api",
+                "/api/",
+                "/api/orders/7",
+                "/ofrep/v1/evaluate/flags",
+                "/livez",
+                "/readyz",
+                "/version",
+                "/metrics",
+                "/openapi.json",
+            )
+        ),
         *((path, "web") for path in ("/", "/index.html", "/assets/a.js", "/orders/7", "/apis", "/livez/x", "/versions", "/x/api/orders")),
     ],
 )
@@ -183,9 +200,19 @@ def test_the_api_answers_its_paths_and_the_spa_all_others(path: str, kind: str) 
     assert pin["route"]["cluster"] == f"{kind}-bbbbbbbbbbbb"
 
 
+def test_streams_of_events_last_and_are_nobodys_evidence() -> None:
+    """By the same weights and hash, without a timeout, to clusters that the gate does not count."""
+    for rules_ in (rules(Split(OLD, NEW, 10)), spa_rules(Split(OLD, NEW, 10))):
+        mine = [rule for rule in rules_ if is_for(rule, "/ofrep/v1/events")]
+        pin, everyone = mine[0], next(rule for rule in mine if "weighted_clusters" in rule["route"])
+        assert pin["route"] == {"cluster": "events-bbbbbbbbbbbb", "timeout": "0s"}
+        assert shares(everyone) == [("events-bbbbbbbbbbbb", 1000), ("events-aaaaaaaaaaaa", 9000)]
+        assert everyone["route"]["timeout"] == "0s"
+
+
 def test_documents_stick_as_calls_do() -> None:
     everyone = [rule["route"]["hash_policy"] for rule in spa_rules(Split(OLD, NEW, 10)) if "weighted_clusters" in rule["route"]]
-    assert len(everyone) == 4
+    assert len(everyone) == 5
     assert all(rule == everyone[0] for rule in everyone)
 
 
@@ -212,7 +239,11 @@ def test_a_lane_without_an_spa_answers_for_itself() -> None:
 
 def test_an_spa_is_a_cluster_of_its_own_that_falls_back_to_the_baselines() -> None:
     names = [cluster["name"] for cluster in traffic.clusters(WITH_SPA, Path("/edge"), "v")["resources"]]
-    assert names == ["release-bbbbbbbbbbbb", "release-aaaaaaaaaaaa", "release-cccccccccccc", "web-bbbbbbbbbbbb", "web-aaaaaaaaaaaa"]
+    assert names == [
+        *(f"{kind}-{digest * 12}" for kind in ("release", "events") for digest in "bac"),
+        "web-bbbbbbbbbbbb",
+        "web-aaaaaaaaaaaa",
+    ]
     files = traffic.all_endpoints(WITH_SPA, Split(WITH_SPA[1].digest, WITH_SPA[0].digest), "v")
     assert set(files) == {f"eds-{name}.json" for name in names}
     assert [ports(group) for group in files["eds-web-bbbbbbbbbbbb.json"]["resources"][0]["endpoints"]] == [[13], [11]]

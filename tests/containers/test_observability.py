@@ -94,11 +94,15 @@ def test_each_alert_fires_beyond_its_burn_rate_and_is_quiet_below_and_when_it_is
 def test_an_alert_names_the_release_in_progress_and_the_page(tmp_path: Path) -> None:
     [rule] = [rule for rule in slo.rules(POLICY)["groups"][0]["rules"] if rule.get("alert") == "FailuresBurn14_4x"]
     said = "The error budget of `failures` burns 14.4 times as fast as it may: 50% of answers over 1h, allowed are 1.0%. Release in progress: bbbbbbbbbbbb."
-    expected = {"exp_labels": rule["labels"], "exp_annotations": {"summary": said, "release": "bbbbbbbbbbbb", "runbook": slo.RUNBOOK}}
+    flags = "Failed answers of the last 5 minutes, by flag variants: pricing-v2=on: 50; . Changes of flags in the last hour: 2."
+    annotations = {"summary": said, "release": "bbbbbbbbbbbb", "flags": flags, "runbook": slo.RUNBOOK}
+    expected = {"exp_labels": rule["labels"], "exp_annotations": annotations}
+    used = {"series": 'envoy_variants_failed{release="bbbbbbbbbbbb",used="pricing-v2=on"}', "values": "0+10x120"}
+    version = {"series": 'flag_snapshot_version{instance="a"}', "values": "5x60 7x60"}
     lanes = {"series": 'slipway_lane_info{release="bbbbbbbbbbbb",lane="canary"}', "values": "1x120"}
     one = {
         "interval": "1m",
-        "input_series": [*series("failures", [(0.5, 120)]), lanes],
+        "input_series": [*series("failures", [(0.5, 120)]), lanes, used, version],
         "alert_rule_test": [{"eval_time": "100m", "alertname": "FailuresBurn14_4x", "exp_alerts": [expected]}],
     }
     shutil.copy(CONFIG / "prometheus" / "slo.yml", tmp_path)

@@ -12,6 +12,7 @@ import time
 import structlog
 from prometheus_client import Counter
 
+from app.bounds import Allowance, Names
 from app.client_errors.schemas import ClientReport, ReportKind
 
 BUILDS_MAX = 8
@@ -24,36 +25,6 @@ BROKEN_VIEWS = Counter("store_client_broken_views_total", "Loaded pages on which
 UNLOGGED = Counter("store_client_reports_unlogged_total", "Reports of breaks that were counted and, being too many, not logged.")
 
 log = structlog.get_logger()
-
-
-class Names:
-    """The first few names that come, for a metric's label; all later ones are `other`."""
-
-    def __init__(self, at_most: int) -> None:
-        self.at_most = at_most
-        self.known: set[str] = set()
-
-    def label(self, name: str) -> str:
-        if len(self.known) < self.at_most:
-            self.known.add(name)
-        return name if name in self.known else "other"
-
-
-class Allowance:
-    """A token bucket: `at_once` pieces, refilled with `per_s`."""
-
-    def __init__(self, at_once: int, per_s: float) -> None:
-        self.at_once, self.per_s = at_once, per_s
-        self.left = float(at_once)
-        self.seen_s = 0.0
-
-    def take(self, now_s: float) -> bool:
-        """`now_s` is of a clock that never goes back."""
-        self.left = min(self.at_once, self.left + (now_s - self.seen_s) * self.per_s)
-        self.seen_s = now_s
-        allowed = self.left >= 1
-        self.left -= allowed
-        return allowed
 
 
 builds = Names(BUILDS_MAX)

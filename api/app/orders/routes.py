@@ -7,6 +7,7 @@ from fastapi import APIRouter, Response
 
 from app.database import Transaction
 from app.fields import ClientId, IdempotencyKey, PageCursor, PageSize
+from app.flags.use import AskFlags
 from app.orders import service
 from app.orders.schemas import Order, OrderPage
 from app.orders.service import Sender
@@ -46,9 +47,9 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
 
 @router.post("/api/orders", status_code=201, responses=ANSWERS)
 async def place_order(
-    transaction: Transaction, client_id: ClientId, key: IdempotencyKey, basket: BasketRequest, response: Response
+    transaction: Transaction, flags: AskFlags, client_id: ClientId, key: IdempotencyKey, basket: BasketRequest, response: Response
 ) -> Order:
-    placed = await service.place(transaction, Sender(client_id, key), basket)
+    placed = await service.place(transaction, Sender(client_id, key), basket, flags)
     if placed.replayed:
         response.status_code = 200
         response.headers["idempotent-replayed"] = "true"

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as insert_or_conflict
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import cursor, pricing
+from app.flags.use import Flags
 from app.orders.schemas import Order, OrderPage
 from app.problems import KeyReused, NotFound
 from app.quotes import service as quotes
@@ -34,12 +35,12 @@ class Placed(NamedTuple):
     replayed: bool
 
 
-async def place(session: AsyncSession, sender: Sender, request: BasketRequest) -> Placed:
+async def place(session: AsyncSession, sender: Sender, request: BasketRequest, flags: Flags) -> Placed:
     """Raises UnknownProduct, KeyReused."""
     earlier = await _sent_before(session, sender, request)
     if earlier is not None:  # looked up before pricing: a replay is answered even if the catalogue has changed since
         return Placed(earlier, replayed=True)
-    order = await _insert(session, sender, request)
+    order = await _insert(session, sender, request, flags)
     if order is not None:
         return Placed(order, replayed=False)
     earlier = await _sent_before(session, sender, request)  # another request with this key committed while we priced
@@ -81,9 +82,9 @@ async def _sent_before(session: AsyncSession, sender: Sender, request: BasketReq
     return (await _with_lines(session, [row]))[0]
 
 
-async def _insert(session: AsyncSession, sender: Sender, request: BasketRequest) -> Order | None:
+async def _insert(session: AsyncSession, sender: Sender, request: BasketRequest, flags: Flags) -> Order | None:
     """None where the key is taken. While another transaction holds the key, PostgreSQL makes us wait for its end."""
-    basket = await quotes.price(session, request)
+    basket = await quotes.price(session, request, flags, sender.client_id)
     row = (
         await session.execute(
             insert_or_conflict(orders)
@@ -94,6 +95,7 @@ async def _insert(session: AsyncSession, sender: Sender, request: BasketRequest)
                 coupon=request.coupon,
                 currency=pricing.CURRENCY,
                 discount_cents=basket.discount_cents,
+                volume_discount_cents=basket.volume_discount_cents,
                 net_cents=basket.net_cents,
                 tax_cents=basket.tax_cents,
             )

@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from app import pricing
 from app.fields import INT4_MAX, Cents, WholeNumber
 
+VolumeDiscount = Annotated[Cents, Field(description="The part of `discount_cents` that is for the number of pieces, not for a coupon.")]
+
 LINES_MAX = 50
 QUANTITY_MAX = 1000
 
@@ -36,6 +38,7 @@ class PricedLine(BaseModel):
     quantity: int
     unit_price_cents: Cents
     discount_cents: Cents
+    volume_discount_cents: VolumeDiscount
     net_cents: Cents
     tax_cents: Cents
     gross_cents: Cents
@@ -47,6 +50,7 @@ class Totals(BaseModel):
     currency: str
     lines: list[PricedLine]
     discount_cents: Cents
+    volume_discount_cents: VolumeDiscount
     net_cents: Cents
     tax_cents: Cents
     gross_cents: Cents
@@ -61,6 +65,7 @@ class Quote(Totals):
             currency=pricing.CURRENCY,
             lines=[PricedLine.model_validate(line, from_attributes=True) for line in basket.lines],
             discount_cents=basket.discount_cents,
+            volume_discount_cents=basket.volume_discount_cents,
             net_cents=basket.net_cents,
             tax_cents=basket.tax_cents,
             gross_cents=basket.gross_cents,

@@ -47,25 +47,26 @@ class Client:
     def send(self, request: Request, intended_s: float) -> tuple[Response, Any]:
         """The response as it will be judged, and its JSON body if it has one."""
         sent_s = time.monotonic()
-        status, release, text, error = self._ask(request)
+        status, release, text, error, variants = self._ask(request)
         done_s = time.monotonic()
         body = _json(text) if status < 300 else None
         order = str(body["id"]) if request.key and isinstance(body, dict) and "id" in body else None
-        return Response(intended_s, sent_s, done_s, request.user, request.op, status, release, request.key, order, error), body
+        came = Response(intended_s, sent_s, done_s, request.user, request.op, status, release, request.key, order, error, variants)
+        return came, body
 
-    def _ask(self, request: Request) -> tuple[int, str | None, bytes | None, str | None]:
+    def _ask(self, request: Request) -> tuple[int, str | None, bytes | None, str | None, str | None]:
         try:
             with Timeout(TIMEOUT_S):
                 answer = self._http.request(
                     request.method, request.path, name=request.op, json=request.body, headers=request.headers(), allow_redirects=False
                 )
         except Timeout:
-            return 0, None, None, f"no answer within {TIMEOUT_S:g} s"
+            return 0, None, None, f"no answer within {TIMEOUT_S:g} s", None
         if answer.status_code == 0 or answer.headers is None:
             problem = getattr(answer, "error", None)
-            return 0, None, None, f"{type(problem).__name__}: {problem}"
-        release = answer.headers.get("x-release")
-        return answer.status_code, str(release) if release else None, answer.content, None
+            return 0, None, None, f"{type(problem).__name__}: {problem}", None
+        release, variants = (answer.headers.get(name) for name in ("x-release", "x-variants"))
+        return answer.status_code, str(release) if release else None, answer.content, None, str(variants) if variants else None
 
 
 def _json(text: bytes | None) -> Any:

@@ -65,6 +65,8 @@ def fold(drill: Drill, facts: Facts, context: Context) -> Report:
             "weight_pct_max": facts.decisions.weight_pct_max,
         },
         "gate": gate(facts, context.fail_at),
+        "flag": scenario.flag.model_dump() if scenario.flag else None,
+        "cure": asdict(facts.cured) if facts.cured else None,
         "orders": _orders(facts.orders),
         "client": asdict(facts.client) if facts.client else None,
         "checks": [asdict(check) for check in every],

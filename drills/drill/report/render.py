@@ -29,7 +29,7 @@ def read(folder: Path) -> Report:
 
 def render(report: Report, name: str) -> str:
     """`name`: report.md or report.html; `batch` in the report chooses the templates for several runs."""
-    kind = "batch" if "runs" in report else "report"
+    kind = "ways" if "ways" in report else "batch" if "runs" in report else "report"
     template = _environment().get_template(f"{kind}.{name.rsplit('.', maxsplit=1)[1]}.j2")
     try:
         return template.render(r=report)
@@ -63,9 +63,12 @@ def _environment() -> Environment:
         "headline": words.headline,
         "evidence": words.evidence,
         "TIMES": words.TIMES,
+        "CURES": words.CURES,
+        "times_of": words.times_of,
         "OUTCOMES": words.OUTCOMES,
         "value_of": words.value_of,
         "samples_of": _samples_of,
+        "median_of": words.median_of,
     }
     return environment
 

@@ -45,15 +45,21 @@ def _decision(fact: e.Fact) -> str | None:
 
 def _client(facts: Facts, last: Entry) -> Iterator[dict[str, Any]]:
     moments, canary = facts.moments, facts.of("canary")
+    cured = facts.cured
     told = [
+        ("asked", cured.asked_s if cured and cured.by == "on-call" else None, f"on-call: {cured.how.replace('_', ' ')}" if cured else ""),
         ("first_canary_answer", canary[0].done_s if canary else None, "first answer of the canary to a user"),
         ("impact_started", moments.impact_started, "impact starts: a user gets the first bad answer"),
-        ("mitigated", moments.mitigated, f"mitigated: the canary has answered its last of {len(canary)} requests"),
+        ("mitigated", moments.mitigated, _mitigated(facts, len(canary))),
         ("recovered", moments.recovered, f"recovered: within the SLO from here on, for {facts.scenario.confirm_s:g} s"),
     ]
     for name, at_s, what in told:
         if at_s is not None:
             yield {"source": "client", "name": name, "what": what, "mono_s": at_s, "wall": _wall(at_s, last)}
+
+
+def _mitigated(facts: Facts, answers: int) -> str:
+    return "mitigated: the last bad answer" if facts.cured else f"mitigated: the canary has answered its last of {answers} requests"
 
 
 def _wall(at_s: float, known: Entry) -> str:

@@ -16,11 +16,30 @@ TIMES = {
 }
 
 
+OF_CURES = {
+    "detect_s": ("detect", "first bad answer to the engineer's word"),
+    "revert_s": ("revert", "the engineer's word to the last bad answer"),
+    "mitigate_s": ("mitigate", "first bad answer to the last one"),
+}
+OF_KILLS = {"revert_s": ("revert", "verdict to the last bad answer"), "mitigate_s": OF_CURES["mitigate_s"]}
+CURES = {
+    "kill_switch": "kill switch",
+    "kill_first": "kill by the engine",
+    "weight_0": "weight 0, by the gate",
+    "rollback": "rollback to the pin",
+    "redeploy": "redeploy of a fix",
+}
 INDICATORS = {
     "failures": "Failures (5xx, timeouts, resets)",
     "slow": "Slow answers",
     "client": "Pages that broke in a browser, per answer",
 }
+
+
+def times_of(report: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    """What each time means in this report."""
+    cure = report["cure"]
+    return TIMES | ({} if cure is None else OF_CURES if cure["by"] == "on-call" else OF_KILLS)
 
 
 def seconds(value: float | None) -> str:
@@ -40,6 +59,12 @@ def value_of(name: str) -> Callable[[float | None], str]:
     return seconds if name.endswith("_s") else lambda value: "–" if value is None else f"{value:g}"
 
 
+def median_of(way: dict[str, Any], name: str) -> str:
+    """Of one cure; a dash where it did not come to that."""
+    spread = way["spread"].get(name)
+    return "–" if spread is None else value_of(name)(spread["median"])
+
+
 def many(count: int, one: str, several: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else several or one + 's'}"
 
@@ -51,6 +76,8 @@ def headline(report: dict[str, Any]) -> str:
 
 def _verdict(report: dict[str, Any]) -> str:
     times, gate, rollout = report["times"], report["gate"], report["rollout"]
+    if report["cure"]:
+        return _cured(report)
     if gate["verdict"] == "FAIL" and times["detect_s"] is not None:
         requests = many(gate["canary_requests"], "request")
         back = f"; everyone was back on the baseline {seconds(times['revert_s'])} later" if times["revert_s"] is not None else ""
@@ -62,6 +89,15 @@ def _verdict(report: dict[str, Any]) -> str:
     if report["moments_s"]["first_user"] is None:
         return f"The rollout was {rollout['outcome']} before any user got the release: {_one_line(rollout['reason'])}."
     return f"The rollout was {rollout['outcome']}: {_one_line(rollout['reason'])}."
+
+
+def _cured(report: dict[str, Any]) -> str:
+    cure, flag, times = report["cure"], report["flag"], report["times"]
+    last = f"the last bad answer came {seconds(times['revert_s'])} later" if times["revert_s"] else "no bad answer came after that"
+    if cure["by"] == "engine":
+        requests = many(report["gate"]["canary_requests"], "request")
+        return f"The gate said FAIL after {requests} to the new release; the engine found {flag['name']} to be the cause and killed it, {last}, and the rollout went on."
+    return f"Everyone had the release when {flag['name']} was turned on for {flag['percentage']} % of users; {CURES[cure['how']]}: {last}."
 
 
 def _one_line(text: str) -> str:

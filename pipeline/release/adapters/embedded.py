@@ -17,7 +17,7 @@ from release.adapters.postgres import Postgres
 from release.adapters.processes import Processes, Record
 from release.adapters.venvs import venv_for
 from release.artifact import Release
-from release.errors import DatabaseFailed, NeverReady
+from release.errors import DatabaseFailed, NeverReady, TokenRefused
 from release.home import Home, short
 from release.policy import Policy
 from release.ports import Artifacts
@@ -27,6 +27,7 @@ from release.traffic import Backend, loopback
 POLL_S = 0.03
 ANSWER_S = 3.0
 MIGRATE_S = 600.0
+TOKENS_S = 60.0
 
 
 class EmbeddedRuntime:
@@ -37,16 +38,14 @@ class EmbeddedRuntime:
         self.processes = Processes(home.env(env))
         self.postgres = Postgres(home, env, policy.limits.start_s)
         self.assets = home.env(env) / "assets"
+        self.flags = home.env(env) / "flags" / "known.json"
 
     def migrate(self, release: Release) -> None:
         url = self.postgres.ensure()
         folder, venv = self._prepare(release)
         program = runtime.migration(folder, venv, digest=release.digest, revision=release.revision, database_url=url)
-        environment = {**runtime.inherited(os.environ), **program.environment}
         try:
-            done = subprocess.run(
-                program.argv, cwd=program.cwd, env=environment, capture_output=True, text=True, timeout=MIGRATE_S, check=False,
-            )  # fmt: skip
+            done = _run(program, MIGRATE_S)
         except subprocess.TimeoutExpired as problem:
             raise DatabaseFailed(f"The migrations of {short(release.digest)} did not end within {MIGRATE_S:g} s.") from problem
         if done.returncode != 0:
@@ -79,6 +78,17 @@ class EmbeddedRuntime:
     def running(self) -> Sequence[str]:
         return list(dict.fromkeys(record.digest for record in self.processes.living() if record.digest))
 
+    def tokens(self, release: Release, words: Sequence[str]) -> str:
+        url = self.postgres.ensure()
+        folder, venv = self._prepare(release)
+        try:
+            done = _run(runtime.tokens(folder, venv, database_url=url, words=words), TOKENS_S)
+        except subprocess.TimeoutExpired as problem:
+            raise DatabaseFailed(f"The token command did not end within {TOKENS_S:g} s.") from problem
+        if done.returncode != 0:
+            raise TokenRefused(f"{short(release.digest)} says: {_end(done.stderr, 3)}", remedy="`release token --help` has examples.")
+        return done.stdout.strip()
+
     # Preparation.
 
     def _prepare(self, release: Release) -> tuple[Path, Path]:
@@ -106,7 +116,7 @@ class EmbeddedRuntime:
             return runtime.origin(folder, venv, digest=release.digest, fd=fd, assets=self.assets, graceful_s=graceful_s)
         return runtime.instance(
             folder, venv, digest=release.digest, revision=release.revision, index=self._instance_names(release.digest).index(name), fd=fd,
-            database_url=url, graceful_s=graceful_s,
+            database_url=url, flags=self.flags, graceful_s=graceful_s,
         )  # fmt: skip
 
     def _wait_ready(self, release: Release) -> None:
@@ -157,6 +167,11 @@ class EmbeddedRuntime:
     def _origins(self, digest: str) -> tuple[str, ...]:
         """Also of an origin that has died: nobody answers there, so the edge turns to the baseline's. An empty one would say that there is no SPA."""
         return loopback(record.ports[0] for record in self._recorded([runtime.origin_name(digest)]) if record.ready)
+
+
+def _run(program: Program, bound_s: float) -> subprocess.CompletedProcess[str]:
+    environment = {**runtime.inherited(os.environ), **program.environment}
+    return subprocess.run(program.argv, cwd=program.cwd, env=environment, capture_output=True, text=True, timeout=bound_s, check=False)
 
 
 def _end(text: str, lines: int = 15) -> str:

@@ -117,7 +117,8 @@ class EnvoyEdge:
             answer = self.admin.read(telemetry.stats_path(digests))
         except (NoAnswer, OSError, ValueError, LookupError) as problem:
             raise TelemetryLost(f"The edge's counters can't be read: {problem}") from problem
-        return telemetry.Look(time.monotonic(), telemetry.parse(answer, digests, self.policy.gate.slow_ms))
+        releases = telemetry.parse(answer, digests, self.policy.gate.slow_ms)
+        return telemetry.Look(time.monotonic(), releases, telemetry.parse_used(answer, digests))
 
     def digests(self) -> dict[str, str]:
         """Cluster's name -> digest, of every release that it knows. Raises OSError, ValueError or LookupError where it has no routes yet."""

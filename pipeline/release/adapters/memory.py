@@ -9,8 +9,8 @@ from typing import Any
 
 from release import errors
 from release.artifact import Release, checked
-from release.ports import Ack
-from release.telemetry import NO_ANSWERS, Counters, Look
+from release.ports import Ack, FlagsState, FlagState
+from release.telemetry import NO_ANSWERS, Counters, Look, Used
 from release.traffic import Backend, Split, loopback
 
 
@@ -93,12 +93,20 @@ class MemoryRuntime:
     def running(self) -> Sequence[str]:
         return list(self.up)
 
+    def tokens(self, release: Release, words: Sequence[str]) -> str:  # noqa: ARG002
+        return "slw_memory"
+
 
 @dataclass
 class MemoryEdge:
-    """Counters follow from the clock: `rate_per_s` requests split by weight, each release with its shares of failed and slow answers and of broken pages."""
+    """Counters follow from the clock: `rate_per_s` requests split by weight, each release with its shares of failed and slow answers and of broken pages.
+
+    With `flags`, a part of the users gets the variant `on` of each flag there that is turned on, and `failed_on` says which share of their answers fails.
+    """
 
     clock: MemoryClock
+    flags: MemoryFlags | None = None
+    failed_on: dict[str, float] = field(default_factory=dict)
     rate_per_s: float = 200.0
     failed: dict[str, float] = field(default_factory=dict)
     slow: dict[str, float] = field(default_factory=dict)
@@ -109,6 +117,7 @@ class MemoryEdge:
     stopped: int = 0
     history: list[Split] = field(default_factory=list)
     _counts: dict[str, list[float]] = field(default_factory=dict)
+    _used: dict[tuple[str, str], list[float]] = field(default_factory=dict)
     _counted_s: float = 0.0
 
     def ensure(self, backends: Sequence[Backend], split: Split) -> None:
@@ -138,7 +147,10 @@ class MemoryEdge:
         for digest in (self.serving.baseline, self.serving.canary):
             if digest:
                 releases.setdefault(digest, NO_ANSWERS)
-        return Look(self.clock.monotonic(), releases)
+        used: dict[str, dict[str, Used]] = {}
+        for (digest, variants), counts in self._used.items():
+            used.setdefault(digest, {})[variants] = Used(int(counts[0]), int(counts[1]))
+        return Look(self.clock.monotonic(), releases, used)
 
     def address(self) -> str:
         if self.serving is None:
@@ -162,11 +174,57 @@ class MemoryEdge:
             bad = [of.get(digest, 0.0) for of in (self.failed, self.slow, self.broken)]
             for index, part in enumerate((1.0, bad[0], 1.0, *bad[1:])):
                 counts[index] += requests * share * part
+            counts[1] += self._count_variants(digest, requests * share, bad[0])
+
+    def _count_variants(self, digest: str, requests: float, failed: float) -> float:
+        """Failed answers that are the flag's doing, beside those of the release."""
+        on = self.flags.on_share if self.flags else 0.0
+        more = self.failed_on.get(digest, 0.0) * (1 - failed)
+        for variants, share, bad in (("f=on", on, failed + more), ("f=off", 1 - on, failed)):
+            counts = self._used.setdefault((digest, variants), [0.0, 0.0])
+            counts[0] += requests * share
+            counts[1] += requests * share * bad
+        return requests * on * more
 
 
 def _counters(counts: list[float]) -> Counters:
     completed, failed, timed, slow, broken = (int(part) for part in counts)
     return Counters(completed, failed, timed, slow, broken, active=0)
+
+
+@dataclass
+class MemoryFlags:
+    """One flag, `f`, on for `on_share` of the users. `away`: the API does not answer."""
+
+    on_share: float = 0.0
+    away: bool = False
+    killed: bool = False
+    frozen: str | None = None
+    asked: list[tuple[str, str]] = field(default_factory=list)  # what, and of which release
+
+    def kill(self, digest: str, flag: str, reason: str) -> None:  # noqa: ARG002
+        self._ask("kill", digest)
+        if flag != "f":
+            raise errors.FlagRefused(f"There is no flag {flag}.")
+        self.on_share, self.killed = 0.0, True
+
+    def freeze(self, digest: str, reason: str) -> None:
+        self._ask("freeze", digest)
+        self.frozen = self.frozen or reason
+
+    def unfreeze(self, digest: str, reason: str) -> None:  # noqa: ARG002
+        self._ask("unfreeze", digest)
+        self.frozen = None
+
+    def list(self, digest: str) -> FlagsState:
+        self._ask("list", digest)
+        frozen = None if self.frozen is None else {"reason": self.frozen, "actor": "memory", "at": ""}
+        return FlagsState(1, frozen, [FlagState("f", 1, {}, self.killed, stale=False)], [])
+
+    def _ask(self, what: str, digest: str) -> None:
+        self.asked.append((what, digest))
+        if self.away:
+            raise errors.FlagsAway("The ops API does not answer.")
 
 
 @dataclass

@@ -18,7 +18,7 @@ ACK_S = 2.0
 FIRST_POLLS, FIRST_POLL_S, POLL_S = 100, 0.001, 0.01
 CDS, RDS = "cluster_manager.cds", f"http.edge.rds.{traffic.ROUTES}"
 WHAT_BECAME = (
-    rf"^(cluster_manager\.cds|http\.edge\.rds\.{traffic.ROUTES}|cluster\.(release|web)-[0-9a-f]+)\.(version_text|update_rejected|update_failure)$"
+    rf"^(cluster_manager\.cds|http\.edge\.rds\.{traffic.ROUTES}|cluster\.(release|events|web)-[0-9a-f]+)\.(version_text|update_rejected|update_failure)$"
     r"|^cluster_manager\.warming_clusters$"
 )
 

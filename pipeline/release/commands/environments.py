@@ -12,6 +12,7 @@ from rich.table import Table
 
 from release import errors
 from release.adapters.lock import holder
+from release.commands import flags
 from release.commands.common import first_release, open_environment, port_is_free, runtime_option
 from release.environment import Environment
 from release.home import short
@@ -68,6 +69,8 @@ def up(env: str, port: int | None, first: str | None, runtime: RuntimeName | Non
                 raise errors.Aborted(f"The first release does not run: {ended.reason}", remedy="Its log is in var/envs/*/logs.")
         else:
             engine.resume()
+        if engine.state.baseline:
+            environment.have_token(engine.state.baseline)
         environment.bound_logs()
     answer = {
         "env": env,
@@ -192,7 +195,18 @@ def _status(environment: Environment, state: State) -> dict[str, Any]:
         if state.rollout is None
         else {"id": state.rollout.id, "digest": state.rollout.digest, "phase": state.rollout.phase},
         "engine": None if engine is None else {"pid": engine.pid, "what": engine.what},
+        "flags": _flags(environment, split, state),
     }
+
+
+def _flags(environment: Environment, split: Split | None, state: State) -> dict[str, Any] | None:
+    """None where nothing serves; `error` where the API does not say."""
+    if split is None or state.baseline is None:
+        return None
+    try:
+        return flags.as_data(environment.engines_flags.list(state.baseline))
+    except errors.SlipwayError as problem:
+        return {"error": problem.what}
 
 
 def _weight(split: Split | None, digest: str) -> int:
@@ -221,6 +235,10 @@ def _print_status(answer: Mapping[str, Any]) -> None:
         out.print(f"frozen: {answer['frozen']}  (release unfreeze --reason TEXT)", markup=False)
     for digest, reason in answer["quarantined"].items():
         out.print(f"quarantined: {short(digest)}: {reason}", markup=False)
+    if answer["flags"] and "error" in answer["flags"]:
+        out.print(f"flags: {answer['flags']['error']}", markup=False)
+    elif answer["flags"]:
+        flags.show_data(answer["flags"])
 
 
 @click.command()

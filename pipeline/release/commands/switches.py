@@ -8,8 +8,10 @@ from release import errors
 from release import events as e
 from release.artifact import checked
 from release.commands.common import open_environment
+from release.commands.flags import serving
 from release.commands.rollouts import reason_option
 from release.home import short
+from release.narrate import sentence
 from release.say import as_json as print_json
 from release.say import env_option, json_option, out
 
@@ -24,8 +26,8 @@ def add_to(group: click.Group) -> None:
 @reason_option
 @json_option
 def freeze(env: str, reason: str, as_json: bool) -> None:
-    """Refuse new rollouts. Abort and rollback stay allowed."""
-    _note(env, e.Frozen(reason), f"frozen: {reason}", as_json)
+    """Refuse new rollouts and changes of flags. Abort, rollback and kill stay allowed."""
+    _note(env, e.Frozen(reason), f"frozen: {reason}", as_json, flags=_freeze_flags(env, reason))
 
 
 @click.command()
@@ -33,8 +35,26 @@ def freeze(env: str, reason: str, as_json: bool) -> None:
 @reason_option
 @json_option
 def unfreeze(env: str, reason: str, as_json: bool) -> None:
-    """Allow rollouts again."""
-    _note(env, e.Unfrozen(reason), f"unfrozen: {reason}", as_json)
+    """Allow rollouts and changes of flags again."""
+    _note(env, e.Unfrozen(reason), f"unfrozen: {reason}", as_json, flags=_unfreeze_flags(env, reason))
+
+
+def _freeze_flags(env: str, reason: str) -> e.Event:
+    environment = open_environment(env, quiet=True)
+    try:
+        environment.flags.freeze(serving(environment), reason)
+    except errors.SlipwayError as problem:
+        return e.FlagFreezeFailed(problem.what)
+    return e.FlagsFrozen(reason)
+
+
+def _unfreeze_flags(env: str, reason: str) -> e.Event:
+    environment = open_environment(env, quiet=True)
+    try:
+        environment.flags.unfreeze(serving(environment), reason)
+    except errors.SlipwayError as problem:
+        return e.FlagUnfreezeFailed(problem.what)
+    return e.FlagsUnfrozen(reason)
 
 
 @click.command()
@@ -76,14 +96,18 @@ def _list(env: str, as_json: bool) -> None:
         out.print("Nothing is quarantined.")
 
 
-def _note(env: str, event: e.Event, text: str, as_json: bool) -> None:
+def _note(env: str, event: e.Event, text: str, as_json: bool, flags: e.Event | None = None) -> None:
     environment = open_environment(env, quiet=True)
     environment.state()  # a damaged ledger gets no more entries
-    environment.note(event)
+    for one in (event, flags):
+        if one is not None:
+            environment.note(one)
     if as_json:
-        print_json({"env": env, "done": e.name_of(type(event))})
-    else:
-        out.print(text, markup=False)
+        print_json({"env": env, "done": e.name_of(type(event)), **({"flags": e.name_of(type(flags))} if flags else {})})
+        return
+    out.print(text, markup=False)
+    if flags:
+        out.print(sentence(flags), markup=False)
 
 
 @click.group()

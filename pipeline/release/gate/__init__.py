@@ -11,6 +11,7 @@ in a window, `bad` were bad. The parts:
     compare   the verdict while there is a baseline beside the canary
     watch     the verdict at 100 %, against the SLO alone
     verdict   the evidence of all indicators as one verdict with its reasons
+    attribution  whether a flag's variant is to blame, and not the release
     words     the reasons, for people
 
 Sources: Lindon, Sanden, Shirikian, "Rapid Regression Detection in Software Deployments through Sequential Testing"
@@ -20,8 +21,9 @@ critique de la notion de collectif" (1939): a nonnegative supermartingale that s
 probability at most alpha.
 """
 
+from release.gate.attribution import Attribution, Suspect, suspect
 from release.gate.compare import look, start, start_step
 from release.gate.state import Evidence, GateState, Verdict
 from release.gate.watch import watch_slo
 
-__all__ = ["Evidence", "GateState", "Verdict", "look", "start", "start_step", "watch_slo"]
+__all__ = ["Attribution", "Evidence", "GateState", "Suspect", "Verdict", "look", "start", "start_step", "suspect", "watch_slo"]

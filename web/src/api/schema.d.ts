@@ -16,8 +16,149 @@ export interface paths {
         /**
          * Report Client Error
          * @description A beacon. `application/json` only: a page of another origin can't send that without a preflight, which nobody answers here.
+         *
+         *     The release's gate counts the 202s where it counts failures, at the edge: one for each loaded page that broke.
          */
         post: operations["report_client_error"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ops/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Changes
+         * @description Newest first, with what each hash is over.
+         */
+        get: operations["list_changes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ops/definitions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Definitions
+         * @description All flags as flagd's file.
+         */
+        get: operations["export_definitions"];
+        put?: never;
+        /**
+         * Import Definitions
+         * @description Flags of flagd's file: all of them or none. Flags that are not named stay as they are.
+         */
+        post: operations["import_definitions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ops/flags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Flags
+         * @description All flags, whether they are frozen, and the newest changes.
+         */
+        get: operations["list_flags"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ops/flags/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Put Flag */
+        put: operations["put_flag"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Patch Flag */
+        patch: operations["patch_flag"];
+        trace?: never;
+    };
+    "/api/ops/flags/{key}/kill": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Kill Flag
+         * @description Off for everybody, in a moment: the code's own default holds. Allowed while frozen; killed twice is killed.
+         */
+        post: operations["kill_flag"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ops/freeze": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Freeze Flags
+         * @description Refuse every change of flags but a kill.
+         */
+        post: operations["freeze_flags"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ops/unfreeze": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Unfreeze Flags */
+        post: operations["unfreeze_flags"];
         delete?: never;
         options?: never;
         head?: never;
@@ -102,7 +243,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Make Quote */
+        /**
+         * Make Quote
+         * @description Without a client id nobody is in a percentage of users: then the default variant of a flag holds.
+         */
         post: operations["make_quote"];
         delete?: never;
         options?: never;
@@ -139,6 +283,63 @@ export interface paths {
         };
         /** Metrics */
         get: operations["metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ofrep/v1/evaluate/flags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Evaluate Flags
+         * @description All flags for one user. The address in `eventStreams` tells when to ask again.
+         */
+        post: operations["evaluate_flags"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ofrep/v1/evaluate/flags/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Evaluate Flag */
+        post: operations["evaluate_flag"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ofrep/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Stream Events
+         * @description Server-sent events. Bounded in number and in time; browsers come back by themselves.
+         */
+        get: operations["stream_events"];
         put?: never;
         post?: never;
         delete?: never;
@@ -188,6 +389,22 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * BadDefinition
+         * @description A flag can't be defined like this. Nothing was changed.
+         */
+        BadDefinition: {
+            detail: string;
+            faults?: {
+                what: string;
+                where: string;
+            }[];
+            /** @constant */
+            status: 422;
+            title: string;
+            /** @constant */
+            type: "/problems/bad-definition";
+        };
         /** BasketLine */
         BasketLine: {
             /** Product Id */
@@ -217,6 +434,19 @@ export interface components {
             lines: components["schemas"]["BasketLine"][];
         };
         /**
+         * Because
+         * @example {
+         *       "reason": "totals are wrong in DE"
+         *     }
+         */
+        Because: {
+            /**
+             * Reason
+             * @description Why; it stays in the record of changes.
+             */
+            reason: string;
+        };
+        /**
          * BodyTooLarge
          * @description The body is too large.
          */
@@ -231,6 +461,75 @@ export interface components {
             title: string;
             /** @constant */
             type: "/problems/body-too-large";
+        };
+        /** BulkEvaluation */
+        BulkEvaluation: {
+            /** Eventstreams */
+            eventStreams: components["schemas"]["EventStream"][];
+            /** Flags */
+            flags: (components["schemas"]["Evaluation"] | components["schemas"]["FailedEvaluation"])[];
+            /** Metadata */
+            metadata: {
+                [key: string]: boolean | string | number;
+            };
+        };
+        /**
+         * Change
+         * @description An entry of the record, with what its hash is over.
+         */
+        Change: {
+            /** Action */
+            action: string;
+            /** Actor */
+            actor: string;
+            /** At */
+            at: string;
+            /** Flag */
+            flag: string | null;
+            /** Hash */
+            hash: string;
+            /** New */
+            new: unknown;
+            /** Old */
+            old: unknown;
+            /** Prev */
+            prev: string;
+            /** Reason */
+            reason: string;
+            /** Seq */
+            seq: number;
+        };
+        /** ChangePage */
+        ChangePage: {
+            /** Items */
+            items: components["schemas"]["Change"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * Changed
+         * @description `flags_version` is that of all flags: an instance whose `flag_snapshot_version` is as high has heard of the change.
+         */
+        Changed: {
+            flag: components["schemas"]["Flag"];
+            /** Flags Version */
+            flags_version: number;
+        };
+        /**
+         * ChangedMeanwhile
+         * @description Somebody else changed this flag since you looked.
+         */
+        ChangedMeanwhile: {
+            detail: string;
+            faults?: {
+                what: string;
+                where: string;
+            }[];
+            /** @constant */
+            status: 409;
+            title: string;
+            /** @constant */
+            type: "/problems/changed-meanwhile";
         };
         /**
          * ClientReport
@@ -316,6 +615,211 @@ export interface components {
             type: "/problems/database-away";
         };
         /**
+         * Definitions
+         * @description flagd's file.
+         */
+        Definitions: {
+            /** Flags */
+            flags: {
+                [key: string]: {
+                    [key: string]: unknown;
+                };
+            };
+        };
+        /** Endpoint */
+        Endpoint: {
+            /** Requesturi */
+            requestUri: string;
+        };
+        /**
+         * Evaluation
+         * @description Without `value` and `variant` the flag is killed: the caller's own default holds.
+         */
+        Evaluation: {
+            /** Key */
+            key: string;
+            /** Metadata */
+            metadata: {
+                [key: string]: boolean | string | number;
+            };
+            /** Reason */
+            reason: string;
+            /** Value */
+            value?: boolean | string | number | {
+                [key: string]: unknown;
+            } | unknown[] | null;
+            /** Variant */
+            variant?: string | null;
+        };
+        /**
+         * EvaluationContext
+         * @description `targetingKey` is the stable `x-client-id`; rules may ask for further fields, as `country`.
+         * @example {
+         *       "country": "FR",
+         *       "targetingKey": "u0001"
+         *     }
+         */
+        EvaluationContext: {
+            /** Targetingkey */
+            targetingKey?: string | null;
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * EvaluationFailed
+         * @description This flag's rules break on this context.
+         */
+        EvaluationFailed: {
+            detail: string;
+            /** @constant */
+            errorCode?: "GENERAL";
+            errorDetails?: string;
+            faults?: {
+                what: string;
+                where: string;
+            }[];
+            /** @constant */
+            status: 400;
+            title: string;
+            /** @constant */
+            type: "/problems/evaluation-failed";
+        };
+        /** EvaluationRequest */
+        EvaluationRequest: {
+            /** @default {} */
+            context?: components["schemas"]["EvaluationContext"];
+        };
+        /** EventStream */
+        EventStream: {
+            endpoint: components["schemas"]["Endpoint"];
+            /** Type */
+            type: string;
+        };
+        /** FailedEvaluation */
+        FailedEvaluation: {
+            /** Errorcode */
+            errorCode: string;
+            /** Errordetails */
+            errorDetails: string;
+            /** Key */
+            key: string;
+        };
+        /** Flag */
+        Flag: {
+            /** Definition */
+            definition: {
+                [key: string]: unknown;
+            };
+            /** Key */
+            key: string;
+            /** Killed */
+            killed: boolean;
+            /** Stale */
+            stale: boolean;
+            /** Stale Because */
+            stale_because: string | null;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+            /** Version */
+            version: number;
+        };
+        /**
+         * FlagsFrozen
+         * @description Flags are frozen. A kill is allowed; everything else waits until a person unfreezes them.
+         */
+        FlagsFrozen: {
+            detail: string;
+            faults?: {
+                what: string;
+                where: string;
+            }[];
+            /** @constant */
+            status: 423;
+            title: string;
+            /** @constant */
+            type: "/problems/flags-frozen";
+        };
+        /** Freeze */
+        Freeze: {
+            /** Flags Version */
+            flags_version: number;
+            frozen: components["schemas"]["Frozen"] | null;
+        };
+        /** Frozen */
+        Frozen: {
+            /** Actor */
+            actor: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Reason */
+            reason: string;
+        };
+        /** HTTPValidationError */
+        HTTPValidationError: {
+            /** Detail */
+            detail?: components["schemas"]["ValidationError"][];
+        };
+        /**
+         * Import
+         * @example {
+         *       "flags": {
+         *         "pricing-v2": {
+         *           "defaultVariant": "off",
+         *           "metadata": {
+         *             "description": "Volume discount.",
+         *             "expires": "2027-05-31",
+         *             "kind": "release",
+         *             "owner": "store"
+         *           },
+         *           "state": "ENABLED",
+         *           "targeting": {
+         *             "fractional": [
+         *               [
+         *                 "on",
+         *                 10
+         *               ],
+         *               [
+         *                 "off",
+         *                 90
+         *               ]
+         *             ]
+         *           },
+         *           "variants": {
+         *             "off": false,
+         *             "on": true
+         *           }
+         *         }
+         *       },
+         *       "reason": "as in production"
+         *     }
+         */
+        Import: {
+            /** Flags */
+            flags: {
+                [key: string]: {
+                    [key: string]: unknown;
+                };
+            };
+            /**
+             * Reason
+             * @description Why; it stays in the record of changes.
+             */
+            reason: string;
+        };
+        /** Imported */
+        Imported: {
+            /** Changed */
+            changed: string[];
+            /** Flags Version */
+            flags_version: number;
+        };
+        /**
          * InternalError
          * @description Something broke on our side.
          */
@@ -330,6 +834,25 @@ export interface components {
             title: string;
             /** @constant */
             type: "/problems/internal-error";
+        };
+        /**
+         * InvalidContext
+         * @description The request does not fit its description.
+         */
+        InvalidContext: {
+            detail: string;
+            /** @constant */
+            errorCode?: "INVALID_CONTEXT";
+            errorDetails?: string;
+            faults?: {
+                what: string;
+                where: string;
+            }[];
+            /** @constant */
+            status: 400;
+            title: string;
+            /** @constant */
+            type: "/problems/invalid-context";
         };
         /**
          * InvalidRequest
@@ -396,6 +919,22 @@ export interface components {
             type: "/problems/method-not-allowed";
         };
         /**
+         * NotAuthorised
+         * @description This takes a token of the ops API that is still good.
+         */
+        NotAuthorised: {
+            detail: string;
+            faults?: {
+                what: string;
+                where: string;
+            }[];
+            /** @constant */
+            status: 401;
+            title: string;
+            /** @constant */
+            type: "/problems/not-authorised";
+        };
+        /**
          * NotFound
          * @description There is nothing here.
          */
@@ -441,6 +980,11 @@ export interface components {
             net_cents: number;
             /** Tax Cents */
             tax_cents: number;
+            /**
+             * Volume Discount Cents
+             * @description The part of `discount_cents` that is for the number of pieces, not for a coupon.
+             */
+            volume_discount_cents: number;
         };
         /** OrderPage */
         OrderPage: {
@@ -465,6 +1009,35 @@ export interface components {
             /** @constant */
             type: "/problems/overloaded";
         };
+        /**
+         * Part
+         * @description At least one of `state`, `default_variant` and `percentage`.
+         * @example {
+         *       "percentage": {
+         *         "percentage": 50,
+         *         "variant": "on"
+         *       },
+         *       "reason": "looks good",
+         *       "version": 1
+         *     }
+         */
+        Part: {
+            /** Default Variant */
+            default_variant?: string | null;
+            percentage?: components["schemas"]["Share"] | null;
+            /**
+             * Reason
+             * @description Why; it stays in the record of changes.
+             */
+            reason: string;
+            /** State */
+            state?: ("ENABLED" | "DISABLED") | null;
+            /**
+             * Version
+             * @description The flag's version that the writer saw; 0: there is none yet.
+             */
+            version: number;
+        };
         /** PricedLine */
         PricedLine: {
             /** Discount Cents */
@@ -481,6 +1054,11 @@ export interface components {
             tax_cents: number;
             /** Unit Price Cents */
             unit_price_cents: number;
+            /**
+             * Volume Discount Cents
+             * @description The part of `discount_cents` that is for the number of pieces, not for a coupon.
+             */
+            volume_discount_cents: number;
         };
         /**
          * Product
@@ -526,16 +1104,80 @@ export interface components {
             net_cents: number;
             /** Tax Cents */
             tax_cents: number;
+            /**
+             * Volume Discount Cents
+             * @description The part of `discount_cents` that is for the number of pieces, not for a coupon.
+             */
+            volume_discount_cents: number;
         };
         /**
          * ReportKind
          * @enum {string}
          */
         ReportKind: "view" | "error" | "rejection" | "render" | "chunk" | "api";
-        /** State */
-        State: {
-            /** State */
-            state: string;
+        /**
+         * ScopeMissing
+         * @description This token may not do that.
+         */
+        ScopeMissing: {
+            detail: string;
+            faults?: {
+                what: string;
+                where: string;
+            }[];
+            /** @constant */
+            status: 403;
+            title: string;
+            /** @constant */
+            type: "/problems/scope-missing";
+        };
+        /** Share */
+        Share: {
+            /**
+             * Percentage
+             * @description Of users; the rest gets the default variant.
+             */
+            percentage: number;
+            /**
+             * Variant
+             * @example on
+             */
+            variant: string;
+        };
+        /**
+         * TooManyTries
+         * @description Too many tries with tokens that are not good.
+         */
+        TooManyTries: {
+            detail: string;
+            faults?: {
+                what: string;
+                where: string;
+            }[];
+            /** @constant */
+            status: 429;
+            title: string;
+            /** @constant */
+            type: "/problems/too-many-tries";
+        };
+        /**
+         * UnknownFlag
+         * @description There is no such flag.
+         */
+        UnknownFlag: {
+            detail: string;
+            /** @constant */
+            errorCode?: "FLAG_NOT_FOUND";
+            errorDetails?: string;
+            faults?: {
+                what: string;
+                where: string;
+            }[];
+            /** @constant */
+            status: 404;
+            title: string;
+            /** @constant */
+            type: "/problems/unknown-flag";
         };
         /**
          * UnknownProduct
@@ -553,12 +1195,77 @@ export interface components {
             /** @constant */
             type: "/problems/unknown-product";
         };
+        /** ValidationError */
+        ValidationError: {
+            /** Context */
+            ctx?: Record<string, never>;
+            /** Input */
+            input?: unknown;
+            /** Location */
+            loc: (string | number)[];
+            /** Message */
+            msg: string;
+            /** Error Type */
+            type: string;
+        };
         /** Version */
         Version: {
             /** Digest */
             digest: string;
             /** Revision */
             revision: string;
+        };
+        /**
+         * Whole
+         * @example {
+         *       "definition": {
+         *         "defaultVariant": "off",
+         *         "metadata": {
+         *           "description": "Volume discount.",
+         *           "expires": "2027-05-31",
+         *           "kind": "release",
+         *           "owner": "store"
+         *         },
+         *         "state": "ENABLED",
+         *         "targeting": {
+         *           "fractional": [
+         *             [
+         *               "on",
+         *               10
+         *             ],
+         *             [
+         *               "off",
+         *               90
+         *             ]
+         *           ]
+         *         },
+         *         "variants": {
+         *           "off": false,
+         *           "on": true
+         *         }
+         *       },
+         *       "reason": "start with a tenth",
+         *       "version": 1
+         *     }
+         */
+        Whole: {
+            /**
+             * Definition
+             * @description In flagd's form, whole.
+             */
+            definition: {
+                [key: string]: unknown;
+            };
+            /**
+             * Reason
+             * @description Why; it stays in the record of changes.
+             */
+            reason: string;
+            /**
+             * Version
+             * @description The flag's version that the writer saw; 0: there is none yet.
+             */
+            version: number;
         };
         /**
          * WrongSchema
@@ -575,6 +1282,21 @@ export interface components {
             title: string;
             /** @constant */
             type: "/problems/wrong-schema";
+        };
+        /** State */
+        app__health__State: {
+            /** State */
+            state: string;
+        };
+        /** State */
+        app__ops__schemas__State: {
+            /** Changes */
+            changes: components["schemas"]["Change"][];
+            /** Flags */
+            flags: components["schemas"]["Flag"][];
+            frozen: components["schemas"]["Frozen"] | null;
+            /** Version */
+            version: number;
         };
     };
     responses: never;
@@ -611,6 +1333,16 @@ export interface operations {
             };
         };
         responses: {
+            /** @description A loaded page is broken. No other answer of this API has this status. */
+            202: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description Successful Response */
             204: {
                 headers: {
@@ -676,6 +1408,1267 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["InternalError"];
+                };
+            };
+        };
+    };
+    list_changes: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description The client's build, `<level>.<id>`; its level is `info.version` of the document that it was built against. Older than `info.x-oldest-client-level`: 410. Left out or of another form: answered as if built today. */
+                "x-client-build"?: components["parameters"]["ClientBuild"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangePage"];
+                };
+            };
+            /** @description This takes a token of the ops API that is still good. */
+            401: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotAuthorised"];
+                };
+            };
+            /** @description This token may not do that. */
+            403: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ScopeMissing"];
+                };
+            };
+            /** @description This client is too old for the API. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ClientTooOld"];
+                };
+            };
+            /** @description The request does not fit its description. */
+            422: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InvalidRequest"];
+                };
+            };
+            /** @description Too many tries with tokens that are not good. */
+            429: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    /** @description seconds */
+                    "retry-after"?: number;
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TooManyTries"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InternalError"];
+                };
+            };
+            /** @description The database does not answer. Too many requests at once. */
+            503: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    /** @description seconds */
+                    "retry-after"?: number;
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["DatabaseAway"] | components["schemas"]["Overloaded"];
+                };
+            };
+        };
+    };
+    export_definitions: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's build, `<level>.<id>`; its level is `info.version` of the document that it was built against. Older than `info.x-oldest-client-level`: 410. Left out or of another form: answered as if built today. */
+                "x-client-build"?: components["parameters"]["ClientBuild"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Definitions"];
+                };
+            };
+            /** @description This takes a token of the ops API that is still good. */
+            401: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotAuthorised"];
+                };
+            };
+            /** @description This token may not do that. */
+            403: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ScopeMissing"];
+                };
+            };
+            /** @description This client is too old for the API. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ClientTooOld"];
+                };
+            };
+            /** @description The request does not fit its description. */
+            422: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InvalidRequest"];
+                };
+            };
+            /** @description Too many tries with tokens that are not good. */
+            429: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    /** @description seconds */
+                    "retry-after"?: number;
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TooManyTries"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InternalError"];
+                };
+            };
+            /** @description The database does not answer. Too many requests at once. */
+            503: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    /** @description seconds */
+                    "retry-after"?: number;
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["DatabaseAway"] | components["schemas"]["Overloaded"];
+                };
+            };
+        };
+    };
+    import_definitions: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's build, `<level>.<id>`; its level is `info.version` of the document that it was built against. Older than `info.x-oldest-client-level`: 410. Left out or of another form: answered as if built today. */
+                "x-client-build"?: components["parameters"]["ClientBuild"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Import"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Imported"];
+                };
+            };
+            /** @description The body is not JSON. */
+            400: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedBody"];
+                };
+            };
+            /** @description This takes a token of the ops API that is still good. */
+            401: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotAuthorised"];
+                };
+            };
+            /** @description This token may not do that. */
+            403: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ScopeMissing"];
+                };
+            };
+            /** @description This client is too old for the API. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ClientTooOld"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BodyTooLarge"];
+                };
+            };
+            /** @description The request does not fit its description. A flag can't be defined like this. Nothing was changed. */
+            422: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InvalidRequest"] | components["schemas"]["BadDefinition"];
+                };
+            };
+            /** @description Flags are frozen. A kill is allowed; everything else waits until a person unfreezes them. */
+            423: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["FlagsFrozen"];
+                };
+            };
+            /** @description Too many tries with tokens that are not good. */
+            429: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    /** @description seconds */
+                    "retry-after"?: number;
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TooManyTries"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InternalError"];
+                };
+            };
+            /** @description The database does not answer. Too many requests at once. */
+            503: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    /** @description seconds */
+                    "retry-after"?: number;
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["DatabaseAway"] | components["schemas"]["Overloaded"];
+                };
+            };
+        };
+    };
+    list_flags: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's build, `<level>.<id>`; its level is `info.version` of the document that it was built against. Older than `info.x-oldest-client-level`: 410. Left out or of another form: answered as if built today. */
+                "x-client-build"?: components["parameters"]["ClientBuild"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["app__ops__schemas__State"];
+                };
+            };
+            /** @description This takes a token of the ops API that is still good. */
+            401: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotAuthorised"];
+                };
+            };
+            /** @description This token may not do that. */
+            403: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ScopeMissing"];
+                };
+            };
+            /** @description This client is too old for the API. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ClientTooOld"];
+                };
+            };
+            /** @description The request does not fit its description. */
+            422: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InvalidRequest"];
+                };
+            };
+            /** @description Too many tries with tokens that are not good. */
+            429: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    /** @description seconds */
+                    "retry-after"?: number;
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TooManyTries"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InternalError"];
+                };
+            };
+            /** @description The database does not answer. Too many requests at once. */
+            503: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    /** @description seconds */
+                    "retry-after"?: number;
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["DatabaseAway"] | components["schemas"]["Overloaded"];
+                };
+            };
+        };
+    };
+    put_flag: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's build, `<level>.<id>`; its level is `info.version` of the document that it was built against. Older than `info.x-oldest-client-level`: 410. Left out or of another form: answered as if built today. */
+                "x-client-build"?: components["parameters"]["ClientBuild"];
+            };
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Whole"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Changed"];
+                };
+            };
+            /** @description The body is not JSON. */
+            400: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedBody"];
+                };
+            };
+            /** @description This takes a token of the ops API that is still good. */
+            401: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotAuthorised"];
+                };
+            };
+            /** @description This token may not do that. */
+            403: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ScopeMissing"];
+                };
+            };
+            /** @description Somebody else changed this flag since you looked. */
+            409: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ChangedMeanwhile"];
+                };
+            };
+            /** @description This client is too old for the API. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ClientTooOld"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BodyTooLarge"];
+                };
+            };
+            /** @description The request does not fit its description. A flag can't be defined like this. Nothing was changed. */
+            422: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InvalidRequest"] | components["schemas"]["BadDefinition"];
+                };
+            };
+            /** @description Flags are frozen. A kill is allowed; everything else waits until a person unfreezes them. */
+            423: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["FlagsFrozen"];
+                };
+            };
+            /** @description Too many tries with tokens that are not good. */
+            429: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    /** @description seconds */
+                    "retry-after"?: number;
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TooManyTries"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InternalError"];
+                };
+            };
+            /** @description The database does not answer. Too many requests at once. */
+            503: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    /** @description seconds */
+                    "retry-after"?: number;
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["DatabaseAway"] | components["schemas"]["Overloaded"];
+                };
+            };
+        };
+    };
+    patch_flag: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's build, `<level>.<id>`; its level is `info.version` of the document that it was built against. Older than `info.x-oldest-client-level`: 410. Left out or of another form: answered as if built today. */
+                "x-client-build"?: components["parameters"]["ClientBuild"];
+            };
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Part"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Changed"];
+                };
+            };
+            /** @description The body is not JSON. */
+            400: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedBody"];
+                };
+            };
+            /** @description This takes a token of the ops API that is still good. */
+            401: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotAuthorised"];
+                };
+            };
+            /** @description This token may not do that. */
+            403: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ScopeMissing"];
+                };
+            };
+            /** @description There is no such flag. */
+            404: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UnknownFlag"];
+                };
+            };
+            /** @description Somebody else changed this flag since you looked. */
+            409: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ChangedMeanwhile"];
+                };
+            };
+            /** @description This client is too old for the API. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ClientTooOld"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BodyTooLarge"];
+                };
+            };
+            /** @description The request does not fit its description. A flag can't be defined like this. Nothing was changed. */
+            422: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InvalidRequest"] | components["schemas"]["BadDefinition"];
+                };
+            };
+            /** @description Flags are frozen. A kill is allowed; everything else waits until a person unfreezes them. */
+            423: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["FlagsFrozen"];
+                };
+            };
+            /** @description Too many tries with tokens that are not good. */
+            429: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    /** @description seconds */
+                    "retry-after"?: number;
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TooManyTries"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InternalError"];
+                };
+            };
+            /** @description The database does not answer. Too many requests at once. */
+            503: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    /** @description seconds */
+                    "retry-after"?: number;
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["DatabaseAway"] | components["schemas"]["Overloaded"];
+                };
+            };
+        };
+    };
+    kill_flag: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's build, `<level>.<id>`; its level is `info.version` of the document that it was built against. Older than `info.x-oldest-client-level`: 410. Left out or of another form: answered as if built today. */
+                "x-client-build"?: components["parameters"]["ClientBuild"];
+            };
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Because"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Changed"];
+                };
+            };
+            /** @description The body is not JSON. */
+            400: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedBody"];
+                };
+            };
+            /** @description This takes a token of the ops API that is still good. */
+            401: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotAuthorised"];
+                };
+            };
+            /** @description This token may not do that. */
+            403: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ScopeMissing"];
+                };
+            };
+            /** @description There is no such flag. */
+            404: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UnknownFlag"];
+                };
+            };
+            /** @description This client is too old for the API. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ClientTooOld"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BodyTooLarge"];
+                };
+            };
+            /** @description The request does not fit its description. */
+            422: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InvalidRequest"];
+                };
+            };
+            /** @description Too many tries with tokens that are not good. */
+            429: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    /** @description seconds */
+                    "retry-after"?: number;
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TooManyTries"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InternalError"];
+                };
+            };
+            /** @description The database does not answer. Too many requests at once. */
+            503: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    /** @description seconds */
+                    "retry-after"?: number;
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["DatabaseAway"] | components["schemas"]["Overloaded"];
+                };
+            };
+        };
+    };
+    freeze_flags: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's build, `<level>.<id>`; its level is `info.version` of the document that it was built against. Older than `info.x-oldest-client-level`: 410. Left out or of another form: answered as if built today. */
+                "x-client-build"?: components["parameters"]["ClientBuild"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Because"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Freeze"];
+                };
+            };
+            /** @description The body is not JSON. */
+            400: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedBody"];
+                };
+            };
+            /** @description This takes a token of the ops API that is still good. */
+            401: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotAuthorised"];
+                };
+            };
+            /** @description This token may not do that. */
+            403: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ScopeMissing"];
+                };
+            };
+            /** @description This client is too old for the API. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ClientTooOld"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BodyTooLarge"];
+                };
+            };
+            /** @description The request does not fit its description. */
+            422: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InvalidRequest"];
+                };
+            };
+            /** @description Too many tries with tokens that are not good. */
+            429: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    /** @description seconds */
+                    "retry-after"?: number;
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TooManyTries"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InternalError"];
+                };
+            };
+            /** @description The database does not answer. Too many requests at once. */
+            503: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    /** @description seconds */
+                    "retry-after"?: number;
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["DatabaseAway"] | components["schemas"]["Overloaded"];
+                };
+            };
+        };
+    };
+    unfreeze_flags: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's build, `<level>.<id>`; its level is `info.version` of the document that it was built against. Older than `info.x-oldest-client-level`: 410. Left out or of another form: answered as if built today. */
+                "x-client-build"?: components["parameters"]["ClientBuild"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Because"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Freeze"];
+                };
+            };
+            /** @description The body is not JSON. */
+            400: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedBody"];
+                };
+            };
+            /** @description This takes a token of the ops API that is still good. */
+            401: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotAuthorised"];
+                };
+            };
+            /** @description This token may not do that. */
+            403: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ScopeMissing"];
+                };
+            };
+            /** @description This client is too old for the API. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ClientTooOld"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BodyTooLarge"];
+                };
+            };
+            /** @description The request does not fit its description. */
+            422: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InvalidRequest"];
+                };
+            };
+            /** @description Too many tries with tokens that are not good. */
+            429: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    /** @description seconds */
+                    "retry-after"?: number;
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TooManyTries"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InternalError"];
+                };
+            };
+            /** @description The database does not answer. Too many requests at once. */
+            503: {
+                headers: {
+                    deprecation: components["headers"]["deprecation"];
+                    link: components["headers"]["link"];
+                    /** @description seconds */
+                    "retry-after"?: number;
+                    sunset: components["headers"]["sunset"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["DatabaseAway"] | components["schemas"]["Overloaded"];
                 };
             };
         };
@@ -1148,6 +3141,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description Stable id of the user, where there is one. */
+                "x-client-id"?: string | null;
                 /** @description The client's build, `<level>.<id>`; its level is `info.version` of the document that it was built against. Older than `info.x-oldest-client-level`: 410. Left out or of another form: answered as if built today. */
                 "x-client-build"?: components["parameters"]["ClientBuild"];
             };
@@ -1272,7 +3267,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["State"];
+                    "application/json": components["schemas"]["app__health__State"];
                 };
             };
         };
@@ -1297,6 +3292,204 @@ export interface operations {
             };
         };
     };
+    evaluate_flags: {
+        parameters: {
+            query?: {
+                /** @description From an event: the flags are evaluated as of this change or a later one. An instance that has not heard of it yet waits a moment. */
+                flagConfigEtag?: string | null;
+            };
+            header?: {
+                "if-none-match"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EvaluationRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkEvaluation"];
+                };
+            };
+            /** @description As at the time of the ETag in If-None-Match. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The body is not JSON. The request does not fit its description. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedBody"] | components["schemas"]["InvalidContext"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BodyTooLarge"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InternalError"];
+                };
+            };
+        };
+    };
+    evaluate_flag: {
+        parameters: {
+            query?: {
+                /** @description From an event: the flags are evaluated as of this change or a later one. An instance that has not heard of it yet waits a moment. */
+                flagConfigEtag?: string | null;
+            };
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EvaluationRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Evaluation"];
+                };
+            };
+            /** @description The request does not fit its description. This flag's rules break on this context. The body is not JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InvalidContext"] | components["schemas"]["EvaluationFailed"] | components["schemas"]["MalformedBody"];
+                };
+            };
+            /** @description There is no such flag. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UnknownFlag"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["BodyTooLarge"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InternalError"];
+                };
+            };
+        };
+    };
+    stream_events: {
+        parameters: {
+            query?: never;
+            header?: {
+                "last-event-id"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Events with the data `{"type": "refetchEvaluation", "etag": …}`: one at once, one for each change. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+            /** @description Something broke on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InternalError"];
+                };
+            };
+            /** @description Too many requests at once. */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Overloaded"];
+                };
+            };
+        };
+    };
     readyz: {
         parameters: {
             query?: never;
@@ -1312,7 +3505,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["State"];
+                    "application/json": components["schemas"]["app__health__State"];
                 };
             };
             /** @description Something broke on our side. */

@@ -91,7 +91,7 @@ function totals({ country, coupon, lines }: Schemas['BasketRequest']): Schemas['
     const discount_cents = coupon === 'WELCOME10' ? Math.round((unit_price_cents * quantity) / 10) : 0;
     const net_cents = unit_price_cents * quantity - discount_cents;
     const tax_cents = Math.round(net_cents * VAT);
-    return { product_id, quantity, unit_price_cents, discount_cents, net_cents, tax_cents, gross_cents: net_cents + tax_cents };
+    return { product_id, quantity, unit_price_cents, discount_cents, volume_discount_cents: 0, net_cents, tax_cents, gross_cents: net_cents + tax_cents };
   });
   const sum = (of: (line: Schemas['PricedLine']) => number) => priced.reduce((total, line) => total + of(line), 0);
   return {
@@ -100,6 +100,7 @@ function totals({ country, coupon, lines }: Schemas['BasketRequest']): Schemas['
     currency: 'EUR',
     lines: priced,
     discount_cents: sum((line) => line.discount_cents),
+    volume_discount_cents: sum((line) => line.volume_discount_cents),
     net_cents: sum((line) => line.net_cents),
     tax_cents: sum((line) => line.tax_cents),
     gross_cents: sum((line) => line.gross_cents),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,6 +16,7 @@ from release.telemetry import Look
 
 ANSWER_S = 2.0
 SERIES = "envoy_cluster_upstream_rq(_completed|_retry|_timeout|_active|_xx|_time_bucket|)?"
+USED = f"envoy_{telemetry.USED_SCOPE}_(answers|failed|slow)"
 
 
 class PrometheusTelemetry:
@@ -28,12 +30,13 @@ class PrometheusTelemetry:
         """All series of one scrape: looks within the same scrape are the same, which the engine passes over."""
         try:
             clusters = self.digests()
-            found = self._query(f'{{__name__=~"{SERIES}",envoy_cluster_name=~"{"|".join(clusters)}"}}')
+            found = self._query(f'{{__name__=~"{SERIES}|{USED}",envoy_cluster_name=~"{"|".join(clusters)}"}}')
             [scraped] = self._query('timestamp(envoy_server_live{job="edge"})')
             age_s = time.time() - float(scraped["value"][1])
         except (httpx.HTTPError, OSError, ValueError, LookupError) as problem:
             raise TelemetryLost(f"Prometheus does not have the edge's counters: {problem!r}") from problem
-        return Look(time.monotonic() - age_s, telemetry.parse(as_envoy_says(found), clusters, self.slow_ms))
+        said = as_envoy_says(found)
+        return Look(time.monotonic() - age_s, telemetry.parse(said, clusters, self.slow_ms), telemetry.parse_used(said, clusters))
 
     def _query(self, promql: str) -> list[dict[str, Any]]:
         port = self.project.port("prometheus", 9090)
@@ -49,6 +52,9 @@ def as_envoy_says(found: list[dict[str, Any]]) -> dict[str, Any]:
     buckets: dict[str, list[dict[str, float]]] = {}
     for one in found:
         labels, value = one["metric"], float(one["value"][1])
+        if re.fullmatch(USED, labels["__name__"]):
+            plain.append({"name": _used(labels), "value": value})
+            continue
         prefix = f"cluster.{labels['envoy_cluster_name']}.upstream_rq"
         what = str(labels["__name__"]).removeprefix("envoy_cluster_upstream_rq")
         if what == "_time_bucket":
@@ -62,3 +68,9 @@ def as_envoy_says(found: list[dict[str, Any]]) -> dict[str, Any]:
         else:
             plain.append({"name": f"{prefix}{what}", "value": value})
     return {"stats": [*plain, {"histograms": [{"name": name, "buckets": of} for name, of in buckets.items()]}]}
+
+
+def _used(labels: Mapping[str, str]) -> str:
+    series = labels["__name__"].rpartition("_")[2]
+    cluster, variants = labels["envoy_cluster_name"], labels.get(telemetry.USED_VARIANTS, "")  # an empty label is none
+    return f"{telemetry.USED_SCOPE}.{series}.{telemetry.USED_CLUSTER}.{cluster}.{telemetry.USED_VARIANTS}.{variants}"

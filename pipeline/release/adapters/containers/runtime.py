@@ -14,7 +14,7 @@ from release.adapters.containers.docker import CommandFailed, run
 from release.adapters.containers.project import Project
 from release.adapters.files import put
 from release.artifact import Release
-from release.errors import DatabaseFailed, NeverReady, RegistryAway
+from release.errors import DatabaseFailed, NeverReady, RegistryAway, TokenRefused
 from release.home import short
 from release.policy import Policy
 from release.runtime import instance_name, origin_name
@@ -50,6 +50,14 @@ class ComposeRuntime:
             self.project.compose("run", "--rm", "--no-deps", "--no-TTY", "migrate", **variables)
         except CommandFailed as problem:
             raise DatabaseFailed(f"The migrations of {short(release.digest)} failed:\n{problem}") from problem
+
+    def tokens(self, release: Release, words: Sequence[str]) -> str:
+        variables = {"SLIPWAY_BASELINE": self._image(release.digest), "SLIPWAY_BASELINE_DIGEST": release.digest}
+        try:
+            said = self.project.compose("--profile", "token", "run", "--rm", "--no-deps", "--no-TTY", "token", *words, **variables)
+        except CommandFailed as problem:
+            raise TokenRefused(f"{short(release.digest)} says: {problem}", remedy="`release token --help` has examples.") from problem
+        return said.strip()
 
     def start(self, release: Release) -> Backend:
         """Instances that live are kept: one that died must not cost the users of its twin."""
