@@ -3,12 +3,18 @@ unexport PYTHONDONTWRITEBYTECODE
 SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
-PYTEST := $(BIN)/python -m pytest -q
+RERUNS ?=
+PYTEST := $(BIN)/python -m pytest -q $(if $(RERUNS),--reruns "$(RERUNS)")
+# One of several machines: SPLITS of them, this is GROUP.
+SPLITS ?=
+SPLIT = $(if $(SPLITS),--splits "$(SPLITS)" --group "$(GROUP)")
 S ?= bad-release
 RUNS ?= 1
 RUNTIME ?= embedded
 PORT ?=
 REASON ?= make
+TO ?=
+export REASON TO
 # The store on containers is an environment of its own: both can run side by side.
 ENVIRONMENT ?= $(if $(filter compose,$(RUNTIME)),containers,local)
 ENV = --env "$(ENVIRONMENT)"
@@ -26,7 +32,7 @@ HAS_WEB := $(wildcard web/package-lock.json)
 NPM := { [ -w "$$HOME" ] || export npm_config_cache="$(CURDIR)/var/npm"; } && PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix web --loglevel error
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev web-check web-lint web-types web-unit drill drills bench report figures up down ship rollback status pipeline lint types contract-check integration browser security build verify staging approval production test unit web long check contract format locks cosign screenshot test-containers image base-images generated observe
+.PHONY: help setup setup-dev web-check web-lint web-types web-unit drill drills bench report figures up down ship rollback status pipeline lint types contract-check integration browser security build digest publish handover receive attested sign-keyless advisories scan all-green protect verify staging approval production test unit web long check contract format locks cosign screenshot test-containers image base-images generated observe
 
 help: ## this page
 	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -52,13 +58,13 @@ up: setup ## run the store [PORT=8080] [RUNTIME=compose: on containers]
 	@$(BIN)/release up $(ENV) $(if $(PORT),--port "$(PORT)") --runtime "$(RUNTIME)"
 
 ship: setup ## build this tree and roll it out to demo traffic [REASON=text]
-	@$(BIN)/drill traffic $(ENV) -- $(BIN)/release deploy $(ENV) --reason "$(REASON)"
+	@$(BIN)/drill traffic $(ENV) -- $(BIN)/release deploy $(ENV) --reason "$$REASON"
 
 observe: setup ## Prometheus, Alertmanager, Grafana and traces beside it [RUNTIME=compose]
 	@$(BIN)/release observe $(ENV)
 
-rollback: setup ## everyone back to the last good release, at once [REASON=text]
-	@$(BIN)/release rollback $(ENV) --reason "$(REASON)"
+rollback: setup ## everyone back to the last good release, at once [REASON=text] [TO=sha256:...]
+	@$(BIN)/release rollback $(ENV) $${TO:+--to "$$TO"} --reason "$$REASON"
 
 status: setup ## what runs where
 	@$(BIN)/release status $(ENV)
@@ -80,35 +86,66 @@ contract-check: setup-dev ## the API's document: is it the code's, does it break
 	@cd api && ../$(BIN)/python -m contract check
 	@$(PYTEST) -m contract
 
-integration: setup-dev ## real PostgreSQL, Envoy, releases and traffic
-	@$(PYTEST) -m "(real or thorough) and not (alone or long or contract or browser)" -n 2 --dist loadfile
-	@$(PYTEST) -m "alone and not long"
+integration: setup-dev ## real PostgreSQL, Envoy, releases and traffic [SPLITS=3 GROUP=1: a third of it]
+	@$(PYTEST) -m "(real or thorough) and not (alone or long or contract or browser)" -n 2 --dist loadfile $(SPLIT)
+	@$(PYTEST) -m "alone and not long" $(SPLIT)
 
 browser: setup-dev ## the store in a real browser
 	@$(PYTEST) -m "browser and not long"
 
-security: setup-dev ## workflows, secrets in the tree
+security: setup-dev ## workflows and actions, Dependabot's file, secrets in the tree
 	@$(BIN)/zizmor --offline --quiet --persona pedantic .github && $(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	@$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
-	@git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook --baseline .secrets.baseline
+	@$(BIN)/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml && $(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	@git ls-files -z | xargs -0 -P 2 -n 120 $(BIN)/detect-secrets-hook --exclude-files '(\.lock|package-lock\.json|\.patch)$$'
 
 build: setup ## this tree's release, signed, with SBOM and provenance; its digest [RUNTIME=compose: an image]
 	@$(BIN)/release build --runtime "$(RUNTIME)"
 
 verify: setup ## all that is attested about it, for exactly its digest [DIGEST=sha256:...]
-	@DIGEST="$(DIGEST)"; $(BIN)/release verify $(THE_DIGEST) $(ENV)
+	@DIGEST="$(DIGEST)"; $(BIN)/release verify $(THE_DIGEST) $(ENV) --runtime "$(RUNTIME)"
 
 staging: export SLIPWAY_POLICY := $(CURDIR)/pipeline/staging.yaml
 staging: setup ## verify, migrate, deploy and smoke in the environment staging, with demo traffic [DIGEST=sha256:...]
 	@DIGEST="$(DIGEST)"; $(BIN)/release up --env staging --port 0 --runtime "$(RUNTIME)" --first $(LAST_RELEASE)
-	@DIGEST="$(DIGEST)"; $(BIN)/drill traffic --env staging -- $(BIN)/release deploy $(THE_DIGEST) --env staging --reason "$(REASON)"
+	@DIGEST="$(DIGEST)"; $(BIN)/drill traffic --env staging -- $(BIN)/release deploy $(THE_DIGEST) --env staging --reason "$$REASON"
 
 approval: setup ## has a person said yes to production? [APPROVED_BY=name]
 	@APPROVED_BY="$(APPROVED_BY)" $(BIN)/release approval
 
 production: setup ## the same digest as canary from 1 to 100 % [DIGEST=sha256:...] [USERS=1: they send the traffic, not we]
 	@DIGEST="$(DIGEST)"; $(BIN)/release up --env production --port 0 --runtime "$(RUNTIME)" --first $(LAST_RELEASE)
-	@DIGEST="$(DIGEST)"; $(if $(USERS),,$(BIN)/drill traffic --env production --) $(BIN)/release deploy $(THE_DIGEST) --env production --reason "$(REASON)"
+	@DIGEST="$(DIGEST)"; $(if $(USERS),,$(BIN)/drill traffic --env production --) $(BIN)/release deploy $(THE_DIGEST) --env production --reason "$$REASON"
+
+digest: setup ## the line that names it to the jobs after it
+	@echo "digest=$$($(BIN)/release build --runtime "$(RUNTIME)" 2>/dev/null)"
+
+publish: setup ## the image, and what is attested about it, to SLIPWAY_REGISTRY [DIGEST=sha256:...]
+	@DIGEST="$(DIGEST)"; $(BIN)/release publish $(THE_DIGEST) $(ENV) --runtime "$(RUNTIME)"
+
+handover: setup ## what another machine needs to verify and run it, into var/handover [DIGEST=sha256:...]
+	@DIGEST="$(DIGEST)"; $(BIN)/release handover $(THE_DIGEST) var/handover --runtime "$(RUNTIME)"
+
+receive: setup ## take var/handover over, and trust its key: `make attested` says whose that is
+	@$(BIN)/release receive var/handover
+
+attested: ## did this repository's release workflow make var/handover? (needs gh, and GitHub) [DIGEST=sha256:...]
+	@echo "$${DIGEST#sha256:}  var/handover/manifest.json" | sha256sum --check --quiet
+	@for file in manifest.json release.pub; do gh attestation verify "var/handover/$$file" --repo "$$GITHUB_REPOSITORY" --signer-workflow "$$GITHUB_REPOSITORY/.github/workflows/release.yml" || exit 1; done
+
+sign-keyless: ## a signature by the workflow's own identity beside ours (needs cosign, and GitHub)
+	@cosign sign-blob --yes --bundle var/handover/manifest.sigstore.json var/handover/manifest.json
+
+advisories: setup ## fetch what is known of vulnerable packages
+	@$(BIN)/release advisories
+
+scan: setup ## known vulnerabilities and unwanted licences of the release, by its SBOM [DIGEST=sha256:...]
+	@DIGEST="$(DIGEST)"; $(BIN)/release scan $(THE_DIGEST)
+
+all-green: ## is each word of RESULTS success?
+	@test -n "$(RESULTS)" && test -z "$(filter-out success,$(RESULTS))" || { echo "not all are green: $(RESULTS)"; exit 1; }
+
+protect: setup ## print what GitHub would be told: branch, environments, security [REVIEWERS="ada grace"] [APPLY=1: tell it, with gh]
+	@$(BIN)/release protect $(REVIEWERS:%=--reviewer "%") $(if $(APPLY),--apply)
 
 ##@ Work on it
 setup: .venv/$(if $(filter compose,$(RUNTIME)),containers,tools).stamp ## what all other targets need, into .venv (they call it themselves)

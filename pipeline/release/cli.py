@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import click
 
-from release.commands import artifacts, environments, flags, gates, images, keys, pipelines, rollouts, scans, switches, tokens
+from release.commands import (
+    artifacts,
+    environments,
+    flags,
+    gates,
+    handovers,
+    images,
+    keys,
+    pipelines,
+    protections,
+    rollouts,
+    scans,
+    switches,
+    tokens,
+)
 from release.say import Commands
 
 
@@ -24,5 +38,5 @@ def main() -> None:
     """
 
 
-for module in (artifacts, environments, rollouts, switches, flags, tokens, gates, scans, images, keys, pipelines):
+for module in (artifacts, environments, rollouts, switches, flags, tokens, gates, scans, images, handovers, keys, pipelines, protections):
     module.add_to(main)

@@ -87,6 +87,10 @@ class Environment:
     def place(self) -> Place:
         return place(self.kind, self.home, self.name, self.policy, self.port, self.clock)
 
+    def place_on(self, kind: RuntimeName | None) -> Place:
+        """Its own; or one of another kind, where it is only about artifacts and nothing of this environment runs yet."""
+        return self.place if kind is None else place(kind, self.home, self.name, self.policy, self.port, self.clock)
+
     @property
     def artifacts(self) -> Artifacts:
         return self.place.artifacts

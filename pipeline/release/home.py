@@ -15,7 +15,7 @@ SOCKET_PATH_MAX = 100  # Unix sockets end at 104 (macOS) or 108 bytes (Linux)
 
 @dataclass(frozen=True)
 class Home:
-    """`root` is the checkout; everything that is written goes below `root/var`."""
+    """`root` is the checkout; everything that is written goes below `root/var`, or where SLIPWAY_VAR says."""
 
     root: Path
 
@@ -33,7 +33,8 @@ class Home:
 
     @property
     def var(self) -> Path:
-        return self.root / "var"
+        """A host's runner names a folder that survives its next checkout."""
+        return Path(os.environ.get("SLIPWAY_VAR") or self.root / "var").absolute()
 
     @property
     def policy(self) -> Path:

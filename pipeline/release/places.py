@@ -92,7 +92,9 @@ def _compose(home: Home, env: str, policy: Policy, port: int | None, clock: Real
     project = Project(home, env)
 
     def registry() -> Registry:
-        return Registry(os.environ.get("SLIPWAY_REGISTRY") or project.registry())
+        return Registry(
+            (os.environ.get("SLIPWAY_REGISTRY") or project.registry()).lower()
+        )  # GitHub's names have capitals, an image's must not
 
     def publish(digest: str) -> None:
         Images(layout_of(home), home.keys).publish(digest, registry())

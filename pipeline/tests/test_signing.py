@@ -73,6 +73,7 @@ def test_a_lost_public_key_comes_from_the_private_one(tmp_path: Path) -> None:
     assert hint(trusted_key(tmp_path)) == hint(key.public_key())
 
 
+# pragma: allowlist nextline secret
 @pytest.mark.parametrize("content", [b"", b"garbage", b"-----BEGIN PRIVATE KEY-----\nAA\n-----END PRIVATE KEY-----\n"])
 def test_a_damaged_key_is_never_replaced_by_a_new_one(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "release.key").write_bytes(content)

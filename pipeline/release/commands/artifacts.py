@@ -48,13 +48,14 @@ def build(patch: Path | None, commit: str | None, runtime: RuntimeName | None, a
 @click.command()
 @click.argument("digest")
 @env_option
+@runtime_option
 @json_option
-def publish(digest: str, env: str, as_json: bool) -> None:
+def publish(digest: str, env: str, runtime: RuntimeName | None, as_json: bool) -> None:
     """Send an image that was built here, with all that is attested about it, to the environment's registry.
 
     SLIPWAY_REGISTRY=HOST/REPOSITORY names another one. Processes need no registry: then this does nothing.
     """
-    open_environment(env, quiet=True).place.publish(checked(digest))
+    open_environment(env, quiet=True).place_on(runtime).publish(checked(digest))
     if as_json:
         print_json({"env": env, "published": digest})
     else:
@@ -64,10 +65,11 @@ def publish(digest: str, env: str, as_json: bool) -> None:
 @click.command()
 @click.argument("digest")
 @env_option
+@runtime_option
 @json_option
-def verify(digest: str, env: str, as_json: bool) -> None:
+def verify(digest: str, env: str, runtime: RuntimeName | None, as_json: bool) -> None:
     """Check every file, the signature, SBOM and provenance for exactly this digest; of an image, as the environment's registry has them."""
-    release = open_environment(env, quiet=True).artifacts.verify(digest)
+    release = open_environment(env, quiet=True).place_on(runtime).artifacts.verify(digest)
     if as_json:
         print_json({**asdict(release), "verified": True})
         return

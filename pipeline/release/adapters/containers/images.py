@@ -43,6 +43,10 @@ class Images:
         check_provenance(about.statement(digest, Kind.PROVENANCE), config, None, digest)
         return Release(digest, config.revision, config.runs_on, spa=True)
 
+    def sbom(self, digest: str) -> Mapping[str, Any]:
+        """Its CycloneDX document. The caller has verified it."""
+        return Attestations(self.layout, self.keys).statement(checked(digest), Kind.SBOM).predicate
+
     def publish(self, digest: str, registry: Registry) -> None:
         """The image, then what is attested about it. Raises RegistryAway, and what `verify` does."""
         self.verify(digest)
@@ -84,7 +88,7 @@ class RegistryImages:
 
     def sbom(self, digest: str) -> Mapping[str, Any]:
         """Its CycloneDX document. The caller has verified it."""
-        return Attestations(self.images.layout, self.images.keys).statement(checked(digest), Kind.SBOM).predicate
+        return self.images.sbom(digest)
 
     def unpack(self, digest: str, into: Path) -> None:
         raise NotImplementedError("an image is the engine's to unpack")
