@@ -7,7 +7,7 @@ RERUNS ?=
 PYTEST := $(BIN)/python -m pytest -q $(if $(RERUNS),--reruns "$(RERUNS)")
 # One of several machines: SPLITS of them, this is GROUP.
 SPLITS ?=
-SPLIT = $(if $(SPLITS),--splits "$(SPLITS)" --group "$(GROUP)")
+SPLIT = $(if $(SPLITS),--splits "$(SPLITS)" --group "$(GROUP)" --splitting-algorithm least_duration --durations-path tests/durations.json)
 S ?= bad-release
 RUNS ?= 1
 RUNTIME ?= embedded
@@ -32,7 +32,7 @@ HAS_WEB := $(wildcard web/package-lock.json)
 NPM := { [ -w "$$HOME" ] || export npm_config_cache="$(CURDIR)/var/npm"; } && PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix web --loglevel error
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev web-check web-lint web-types web-unit drill drills bench report figures up down ship rollback status pipeline lint types contract-check integration browser security build digest publish handover receive attested sign-keyless advisories scan all-green protect verify staging approval production test unit web long check contract format locks cosign screenshot test-containers image base-images generated observe
+.PHONY: help setup setup-dev web-check web-lint web-types web-unit drill drills bench report figures up down ship rollback status pipeline lint types contract-check integration browser security rehearsal stale-flags durations build digest publish handover receive attested sign-keyless advisories scan all-green protect verify staging approval production test unit web long check contract format locks cosign screenshot test-containers image base-images generated observe
 
 help: ## this page
 	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -87,8 +87,7 @@ contract-check: setup-dev ## the API's document: is it the code's, does it break
 	@$(PYTEST) -m contract
 
 integration: setup-dev ## real PostgreSQL, Envoy, releases and traffic [SPLITS=3 GROUP=1: a third of it]
-	@$(PYTEST) -m "(real or thorough) and not (alone or long or contract or browser)" -n 2 --dist loadfile $(SPLIT)
-	@$(PYTEST) -m "alone and not long" $(SPLIT)
+	@$(PYTEST) -m "(real or thorough) and not (long or contract or browser or rehearsal)" -n 2 --dist loadfile $(SPLIT)
 
 browser: setup-dev ## the store in a real browser
 	@$(PYTEST) -m "browser and not long"
@@ -97,6 +96,16 @@ security: setup-dev ## workflows and actions, Dependabot's file, secrets in the 
 	@$(BIN)/zizmor --offline --quiet --persona pedantic .github && $(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml && $(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	@git ls-files -z | xargs -0 -P 2 -n 120 $(BIN)/detect-secrets-hook --exclude-files '(\.lock|package-lock\.json|\.patch)$$'
+
+rehearsal: setup-dev ## whole commands and drills, as a person types them [SPLITS=3 GROUP=1: a third of it]
+	@$(PYTEST) -m "rehearsal and not (alone or long)" -n 2 --dist loadfile $(SPLIT)
+	@$(PYTEST) -m "rehearsal and alone and not long" $(SPLIT)
+
+stale-flags: setup-dev ## flags of this tree whose day is over
+	@cd api && ../$(BIN)/python -m app.flags.stale
+
+durations: setup-dev ## measure how long tests take, so that SPLITS are even; alone on a quiet machine
+	@$(PYTEST) -m "(real or thorough) and not long" --store-durations --durations-path tests/durations.json
 
 build: setup ## this tree's release, signed, with SBOM and provenance; its digest [RUNTIME=compose: an image]
 	@$(BIN)/release build --runtime "$(RUNTIME)"

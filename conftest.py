@@ -21,6 +21,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+pytest_plugins = ["flaky"]  # tests/flaky.py
+
 ROOT = Path(__file__).parent
 PORTS_TRIED_MAX = 5
 READY_S = 60

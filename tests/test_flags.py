@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.rehearsal]
 ROOT = Path(__file__).resolve().parent.parent
 FLAG = "pricing-v2"
 
