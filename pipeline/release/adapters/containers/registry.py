@@ -5,7 +5,6 @@ Byte-exact manifests and the tag that stands in for a missing referrers API are 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,17 +12,17 @@ from pathlib import Path
 
 import httpx
 
+from release.adapters.containers.login import LOOPBACK, Login
 from release.artifact import MANIFEST_TYPE, Descriptor, Index, Manifest, decode, descriptor, digest_of, encode
 from release.errors import RegistryAway, Tampered
 
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 ANSWER_S = 60.0
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 @dataclass(frozen=True)
 class Registry:
-    """`name`: `host:port/repository`. Loopback is spoken to without TLS, as Docker does. SLIPWAY_REGISTRY_TOKEN is sent as a bearer token."""
+    """`name`: `host:port/repository`. Loopback is spoken to without TLS, as Docker does."""
 
     name: str
 
@@ -89,10 +88,8 @@ class Registry:
 
     @contextmanager
     def _asked(self) -> Iterator[httpx.Client]:
-        token = os.environ.get("SLIPWAY_REGISTRY_TOKEN")
-        headers = {"authorization": f"Bearer {token}"} if token else {}
         try:
-            with httpx.Client(timeout=ANSWER_S, headers=headers, trust_env=self._base.startswith("https")) as client:
+            with httpx.Client(timeout=ANSWER_S, auth=Login.from_environment(), trust_env=self._base.startswith("https")) as client:
                 yield client
         except httpx.HTTPStatusError as problem:
             raise RegistryAway(
