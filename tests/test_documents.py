@@ -9,25 +9,20 @@ from pathlib import Path
 
 import click
 import pytest
+from pages import commands
 
 import drill.cli
 import release.cli
 from release import errors
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("runbooks/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("runbooks/*.md")])
 PROGRAMS: dict[str, click.Command] = {"release": release.cli.main, "drill": drill.cli.main}
 DIGEST = "sha256:" + "0" * 64
 
 
 def classes(base: type[errors.SlipwayError] = errors.SlipwayError) -> list[type[errors.SlipwayError]]:
     return [sub for kind in base.__subclasses__() if kind.__module__ == errors.__name__ for sub in (kind, *classes(kind))]
-
-
-def commands(page: Path) -> list[str]:
-    """Lines of the shell blocks of a page."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.M | re.S)
-    return [line for block in blocks for line in block.splitlines() if line.strip() and not line.startswith("#")]
 
 
 def parses(argv: list[str]) -> None:

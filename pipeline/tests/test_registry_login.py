@@ -54,9 +54,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def guard() -> Iterator[Guard]:
+def guard() -> Guard:
     Handler.guard = Guard()
-    yield Handler.guard
+    return Handler.guard
 
 
 @pytest.fixture
