@@ -66,11 +66,11 @@ def test_drain_canary(store: Any) -> None:
     assert store.run("status")["quarantined"] == {}
 
 
-@pytest.mark.parametrize("page", ["kill-switch", "freeze-flags"])
-def test_flags(store: Any, page: str) -> None:
+@pytest.mark.parametrize("runbook", ["kill-switch", "freeze-flags"])
+def test_flags(store: Any, runbook: str) -> None:
     store.run("flag unfreeze", "--reason", "the next test")
     store.run("flag set", FLAG, "--enable", "--default", "off", "--percentage", "0", "--reason", "the next test")
-    for line in typed(store, page):
+    for line in typed(store, runbook):
         if "flag kill" in line:
             [flag] = [one for one in store.run("flag list")["flags"] if one["key"] == FLAG]
             assert flag["killed"]

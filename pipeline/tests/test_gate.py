@@ -172,6 +172,23 @@ def test_an_outage_does_not_hide_a_canary_that_is_far_worse() -> None:
     assert told(seconds(30, (3, 3), (30, 6)), until=Verdict.FAIL)[-1].verdict is Verdict.FAIL
 
 
+def climbed(slow_before: int) -> Iterator[Evidence]:
+    """A machine near its bounds: whoever carries most is slow. First that is the baseline, then, at 90 %, the canary."""
+    state = begun(0.9)
+    for sample in seconds(30, (5, 0), (45, 0), slow=((5, 0), (45, slow_before))):
+        state, _ = gate.look(state, POLICY, sample)
+    yield from told(seconds(60, (45, 0), (5, 0), slow=((45, 9), (5, 0))), gate.start_step(state, POLICY, 1.0))
+
+
+def test_a_canary_that_is_slow_by_the_load_alone_is_held_and_not_blamed() -> None:
+    assert verdicts(climbed(slow_before=18)) == {Verdict.INCONCLUSIVE}
+
+
+def test_one_that_is_slow_where_the_baseline_was_not_is_found() -> None:
+    assert Verdict.FAIL in verdicts(climbed(slow_before=0))
+    assert Verdict.FAIL in verdicts(climbed(slow_before=3)), "a fifth is worse than a fifteenth"
+
+
 def test_after_an_outage_health_can_be_shown_again() -> None:
     outage, calm = list(seconds(10, (3, 1), (30, 10))), [window(10 + second, (12, 0), (120, 0)) for second in range(60)]
     assert told([*outage, *calm], until=Verdict.PASS)[-1].verdict is Verdict.PASS

@@ -27,6 +27,7 @@ class IndicatorState:
     capital: Capital
     health: Logs = NO_EVIDENCE  # restarts with each step
     calm_baseline: Tally = NOTHING  # the baseline's blocks within its SLO
+    loaded_baseline: Tally = NOTHING  # its blocks in which it carried more than the canary
     ill: bool = False  # the baseline itself was beyond its SLO in the last block
     watch_limit: float | None = None  # of the mean bad share, once it serves everyone
 
