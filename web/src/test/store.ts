@@ -2,6 +2,10 @@
 import type { Schemas } from '../api/client.ts';
 import type { Report } from '../client/errors.ts';
 import { VOLUME_DISCOUNTS } from '../quote/volume.ts';
+import { FakeOps } from './ops.ts';
+import { problem } from './problem.ts';
+
+export { problem };
 
 const PRICES_CENTS: Record<number, number> = { 1: 8900, 5: 1290 };
 const NAMES: Record<number, string> = { 1: 'Oak desk lamp', 5: 'Enamel mug' };
@@ -19,6 +23,7 @@ export class FakeStore {
   headers: Record<string, string> = {};
   /** Of `pricing-v2`; null: killed. */
   pricing: boolean | null = false;
+  ops = new FakeOps();
   private faults: { path: string; fault: Fault }[] = [];
 
   /** The next calls of this path fail; each fault is used once. `lost-answer`: the store does it, and the client never hears. */
@@ -54,6 +59,7 @@ export class FakeStore {
     if (path === '/ofrep/v1/evaluate/flags') return this.json({ flags: [evaluated(this.pricing)], eventStreams: [STREAM], metadata: {} });
     if (path === '/api/orders' && request.method === 'POST') return this.place(request.headers.get('idempotency-key')!, await request.json());
     if (path === '/api/orders') return this.json(this.page(Number(searchParams.get('cursor') ?? 0)));
+    if (path.startsWith('/api/ops/')) return this.ops.answer(request, path);
     const order = [...this.orders.values()].find(({ id }) => path === `/api/orders/${id}`);
     return order ? this.json(order) : problem(404, 'not-found', 'There is nothing here.');
   }
@@ -77,11 +83,6 @@ export class FakeStore {
     const all = { 'content-type': 'application/json', 'x-correlation-id': 'c0ffee00c0ffee00', ...this.headers, ...headers };
     return new Response(JSON.stringify(body), { status, headers: all });
   }
-}
-
-export function problem(status: number, slug: string, detail: string): Response {
-  const headers = { 'content-type': 'application/problem+json', 'x-correlation-id': 'badcafe0badcafe0' };
-  return new Response(JSON.stringify({ type: `/problems/${slug}`, title: detail, status, detail }), { status, headers });
 }
 
 function product(id: number): Schemas['Product'] {
