@@ -74,7 +74,11 @@ function Actions({ flag, frozen, ask }: { flag: Flag; frozen: boolean; ask: (wis
         {!killed && now && <Turn percentage={now.percentage} variant={now.variant} flagKey={key} frozen={frozen} set={set} />}
       </div>
       {!killed && now && <Percentage percentage={now.percentage} variant={now.variant} flagKey={key} frozen={frozen} set={set} />}
-      {!now && <p className="fine">Its rule says more than a percentage; change that with `release flag import`.</p>}
+      {!now && (
+        <p className="fine">
+          Its rule says more than a percentage; change that with <code>release flag import</code>.
+        </p>
+      )}
     </div>
   );
 }
