@@ -20,6 +20,14 @@ New = Callable[..., Visitor]
 FLAG = "pricing-v2"
 SCOPES = ("read", "write", "kill", "freeze")
 KILLS = 5
+NOTE_THE_END = """() => {
+  const watch = new MutationObserver(() => {
+    if (document.body.textContent.includes('Volume discount')) return;
+    window.ended_ms = Date.now();
+    watch.disconnect();
+  });
+  watch.observe(document.body, { subtree: true, childList: true, characterData: true });
+}"""
 PHONE = {"viewport": {"width": 375, "height": 740}}
 DESK = {"viewport": {"width": 1280, "height": 860}}
 
@@ -107,10 +115,11 @@ def test_a_kill_changes_the_price_on_an_open_page(shared_store: Any, visitor: Ne
         expect(discounted(page)).to_be_visible()
         expect(page.get_by_text("7 more and you save 10 %")).to_be_visible()
         before = cents(page, "Total")
-        since_s = time.monotonic()
+        page.evaluate(NOTE_THE_END)
+        since_ms = 1000 * time.time()
         ops.post(f"flags/{FLAG}/kill")
-        page.wait_for_function("!document.body.innerText.includes('Volume discount')", polling="raf")
-        took_ms.append(round(1000 * (time.monotonic() - since_s)))
+        expect(discounted(page)).to_have_count(0)
+        took_ms.append(round(page.evaluate("window.ended_ms") - since_ms))
         expect(page.get_by_text("you save")).to_have_count(0)
         assert cents(page, "Total") > before
         ops.to(100)
@@ -182,11 +191,11 @@ def test_on_call_kills_by_keyboard_and_the_record_says_who(shared_store: Any, vi
     card.get_by_role("button", name=f"Kill {FLAG}").focus()
     page.keyboard.press("Enter")
     because(page, "totals are wrong")
-    expect(card.get_by_text("Killed")).to_be_visible()
+    expect(card.get_by_text("Killed", exact=True)).to_be_visible()
     expect(card.get_by_role("heading")).to_be_focused()
     assert ops.flag()["killed"]
     newest = page.get_by_role("listitem").first
-    for words in (f"Killed {FLAG}: on for everybody", "totals are wrong", "ann"):
+    for words in (f"Killed {FLAG}: from on for everybody to the code", "totals are wrong", "ann"):
         expect(newest).to_contain_text(words)
     card.get_by_role("button", name="Enable again").click()
     because(page, "the fix is out")
@@ -234,7 +243,7 @@ def test_a_refusal_says_why(shared_store: Any, visitor: New, ops: Ops, token: st
     ops.post("freeze")
     card.get_by_role("button", name=f"Kill {FLAG}").click()
     because(page, "a kill is allowed")
-    expect(card.get_by_text("Killed")).to_be_visible()
+    expect(card.get_by_text("Killed", exact=True)).to_be_visible()
 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
@@ -259,7 +268,7 @@ def test_nothing_that_axe_calls_serious(
     card.get_by_role("button", name=f"Kill {FLAG}").click()
     look("confirm")
     because(page, "totals are wrong since 14:02")
-    expect(card.get_by_text("Killed")).to_be_visible()
+    expect(card.get_by_text("Killed", exact=True)).to_be_visible()
     ops.post("freeze")
     expect(page.get_by_role("heading", name="Flags are frozen")).to_be_visible()
     look("frozen")

@@ -68,7 +68,7 @@ describe('a kill', () => {
     expect(await (await card()).findByText('Killed')).toBeDefined();
     expect(document.activeElement).toBe(screen.getByRole('heading', { name: 'pricing-v2' }));
     expect(store.ops.changes[0]).toMatchObject({ action: 'flag_killed', reason: 'totals are wrong' });
-    expect(screen.getByText('Killed pricing-v2: off for everybody → the code’s default (killed)')).toBeDefined();
+    expect(screen.getByText('Killed pricing-v2: from off for everybody to the code’s default (killed)')).toBeDefined();
     await user.click(screen.getByRole('button', { name: 'Enable again…' }));
     await user.type(screen.getByLabelText(/^Reason/), 'the fix is out{Enter}');
     expect(await (await card()).findByText('Off')).toBeDefined();

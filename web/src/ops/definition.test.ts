@@ -33,8 +33,8 @@ describe('what nobody expects', () => {
 });
 
 it.each([
-  ['flag_killed', definition, { ...definition, state: 'DISABLED' }, 'Killed x: off for everybody → the code’s default (killed)'],
-  ['flag_set', null, definition, 'Set x: none → off for everybody'],
+  ['flag_killed', definition, { ...definition, state: 'DISABLED' }, 'Killed x: from off for everybody to the code’s default (killed)'],
+  ['flag_set', null, definition, 'Set x: from none to off for everybody'],
   ['flag_imported', definition, { ...definition, metadata: {} }, 'Imported x: off for everybody; other fields changed'],
   ['flags_frozen', null, null, 'Froze all flags'],
   ['flags_unfrozen', null, null, 'Unfroze all flags'],

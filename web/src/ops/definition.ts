@@ -73,5 +73,5 @@ export function changeInWords({ action, flag, old, new: next }: Change): string 
   if (action === 'flags_unfrozen') return 'Unfroze all flags';
   const [was, is] = [inWords(old), inWords(next)];
   const what = { flag_killed: 'Killed', flag_imported: 'Imported' }[action] ?? 'Set';
-  return was === is ? `${what} ${flag}: ${is}; other fields changed` : `${what} ${flag}: ${was} → ${is}`;
+  return was === is ? `${what} ${flag}: ${is}; other fields changed` : `${what} ${flag}: from ${was} to ${is}`;
 }
