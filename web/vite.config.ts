@@ -4,7 +4,8 @@ import { nameBuild } from './bundler/build-id.ts';
 import { precompress } from './bundler/precompress.ts';
 
 // `npm run dev` and `npm run preview` talk to a running store: SLIPWAY_STORE=http://127.0.0.1:PORT, as `make up` prints it.
-const proxy = { '/api': process.env.SLIPWAY_STORE ?? 'http://127.0.0.1:8080' };
+const store = process.env.SLIPWAY_STORE ?? 'http://127.0.0.1:8080';
+const proxy = { '/api': store, '/ofrep': store };
 
 export default defineConfig({
   plugins: [react(), nameBuild(), precompress()],

@@ -45,6 +45,14 @@ it('has checkout and orders in chunks of their own', () => {
   for (const page of ['BasketPage', 'CheckoutPage', 'OrderPage', 'OrdersPage']) expect(names).toMatch(new RegExp(`assets/${page}-[\\w-]{8}\\.js `));
 });
 
+it('brings flags with the basket, and on-call’s page only to those who open it', () => {
+  const [index, ops] = ['index', 'OpsPage'].map((name) => [...one].find(([path]) => path.startsWith(`assets/${name}-`) && path.endsWith('.js'))!);
+  expect(String(index![1])).not.toMatch(/ofrep|OpenFeature/i);
+  expect(String(ops![1])).toContain('/api/ops/flags');
+  const others = [...one].filter(([path]) => path.endsWith('.js') && path !== ops![0]);
+  expect(others.filter(([, script]) => script.includes('/api/ops/')).map(([path]) => path)).toEqual([]);
+});
+
 it('names each file but the document by its content', () => {
   const unnamed = [...one.keys()].filter((path) => !/^assets\/[\w-]+-[\w-]{8}\.(js|css|svg)(\.br|\.gz)?$/.test(path));
   expect(unnamed.filter((path) => !path.startsWith('index.html'))).toEqual([]);

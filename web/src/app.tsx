@@ -1,7 +1,7 @@
 import { QueryClientProvider, type QueryClient } from '@tanstack/react-query';
 import { Suspense } from 'react';
 import { Link, Route, Switch, useLocation } from 'wouter';
-import { BasketPage, CheckoutPage, OrderPage, OrdersPage } from './pages.ts';
+import { BasketPage, CheckoutPage, OpsPage, OrderPage, OrdersPage } from './pages.ts';
 import { ProductsPage } from './products/ProductsPage.tsx';
 import { ROUTES } from './routes.ts';
 import { Boundary } from './ui/Boundary.tsx';
@@ -23,6 +23,7 @@ export function App({ cache }: { cache: QueryClient }) {
                 <Route path={ROUTES.checkout} component={CheckoutPage} />
                 <Route path={ROUTES.orders} component={OrdersPage} />
                 <Route path={ROUTES.order} component={OrderPage} />
+                <Route path={ROUTES.ops} component={OpsPage} />
                 <Route component={Nowhere} />
               </Switch>
             </Suspense>

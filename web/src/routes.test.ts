@@ -5,6 +5,7 @@ it.each([
   ['/', '/'],
   ['/basket', '/basket'],
   ['/orders', '/orders'],
+  ['/ops', '/ops'],
   ['/orders/3f2b8c1e-9a4d-4c7b-8e21-0d5a6f7b8c9d', '/orders/:id'],
   ['/orders/1/2', '*'],
   ['/ann@example.org', '*'],

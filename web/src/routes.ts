@@ -5,6 +5,7 @@ export const ROUTES = {
   checkout: '/checkout',
   orders: '/orders',
   order: '/orders/:id',
+  ops: '/ops',
 } as const;
 
 export const orderPath = (id: string) => `/orders/${id}`;

@@ -12,7 +12,7 @@ export type Schemas = components['schemas'];
 
 const ANSWER_MS = 10_000;
 const CORRELATION = 'x-correlation-id';
-const EXPECTED = new Set([404, 409]); // an address that someone typed, a product that went away
+const EXPECTED = new Set([404, 409, 401, 403, 423, 429]); // an address that someone typed, a product that went away, what on-call may not do
 
 const named: Middleware = {
   onRequest: ({ request }) => {

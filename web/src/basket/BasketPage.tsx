@@ -1,11 +1,13 @@
 import { Link } from 'wouter';
 import type { Schemas } from '../api/client.ts';
 import { useSignal } from '../client/signal.ts';
+import { Flags, usePricingV2 } from '../flags/Flags.tsx';
 import { useProductNames } from '../products/products.ts';
 import { Breakdown } from '../quote/Breakdown.tsx';
 import { CouponField } from '../quote/CouponField.tsx';
 import { Lines } from '../quote/Lines.tsx';
 import { useQuote } from '../quote/quote.ts';
+import { nextDiscount, volumeDiscount } from '../quote/volume.ts';
 import { ROUTES } from '../routes.ts';
 import { announce } from '../ui/announce.ts';
 import { FaultNote } from '../ui/FaultNote.tsx';
@@ -20,7 +22,7 @@ export default function BasketPage() {
   const count = pieces(useSignal(basketStore));
   return (
     <Page title="Your basket" lead={count > 0 && counted(count, 'piece', 'pieces')}>
-      {count > 0 ? <Filled /> : <EmptyBasket />}
+      <Flags>{count > 0 ? <Filled /> : <EmptyBasket />}</Flags>
     </Page>
   );
 }
@@ -33,7 +35,12 @@ function Filled() {
     <div className="columns">
       <section aria-label="Goods">
         <Lines lines={body.lines.map(pricedLine)} currency={data?.currency} nameOf={nameOf}>
-          {(line) => <Quantity line={line} name={nameOf(line.product_id)} />}
+          {(line) => (
+            <>
+              <Quantity line={line} name={nameOf(line.product_id)} />
+              <VolumeHint quantity={line.quantity} />
+            </>
+          )}
         </Lines>
       </section>
       <Cost />
@@ -49,7 +56,7 @@ function Cost() {
       <h2>What it costs</h2>
       {error && <FaultNote error={error} retry={refetch} />}
       {!error && (data ? <Breakdown totals={data} stale={isPlaceholderData} /> : <Skeleton rows={3} label="Pricing the basket" />)}
-      <CouponField key={coupon} given_cents={isPlaceholderData ? undefined : data?.discount_cents} />
+      <CouponField key={coupon} given_cents={isPlaceholderData || !data ? undefined : data.discount_cents - volumeDiscount(data)} />
       <Link href={ROUTES.checkout} className="button wide">
         Go to checkout
       </Link>
@@ -76,4 +83,9 @@ function Quantity({ line: { product_id, quantity }, name }: { line: Schemas['Bas
       </button>
     </div>
   );
+}
+
+function VolumeHint({ quantity }: { quantity: number }) {
+  const next = usePricingV2() ? nextDiscount(quantity) : null;
+  return next && <p className="hint">{`${next.more} more and you save ${next.percent} %`}</p>;
 }

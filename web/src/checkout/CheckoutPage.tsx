@@ -3,6 +3,7 @@ import { Link } from 'wouter';
 import { Fault } from '../api/problem.ts';
 import { EmptyBasket } from '../basket/EmptyBasket.tsx';
 import { withArticle } from '../basket/country.ts';
+import { Flags } from '../flags/Flags.tsx';
 import { OrderPage } from '../pages.ts';
 import { useProductNames } from '../products/products.ts';
 import { Breakdown } from '../quote/Breakdown.tsx';
@@ -19,7 +20,9 @@ export default function CheckoutPage() {
   useEffect(() => OrderPage.preload(), []); // no surprise after the order is made
   return (
     <Page title="Checkout" lead="Look it over once more, then order.">
-      <Review />
+      <Flags>
+        <Review />
+      </Flags>
     </Page>
   );
 }
