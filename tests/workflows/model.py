@@ -136,10 +136,7 @@ def flat(workflows: Workflows, name: str, before: tuple[str, ...] = ()) -> dict[
     stands_for: dict[str, tuple[str, ...]] = {}
     for key, job in workflows[name].jobs.items():
         needs = (*before, *(leaf for need in job.needs for leaf in stands_for[need]))
-        if other := called(job):
-            inner = flat(workflows, other, needs)
-        else:
-            inner = {key: job.model_copy(update={"needs": needs})}
+        inner = flat(workflows, other, needs) if (other := called(job)) else {key: job.model_copy(update={"needs": needs})}
         if twice := inner.keys() & found.keys():
             raise ValueError(f"{name}: two jobs are called {', '.join(sorted(twice))}")
         found |= inner
