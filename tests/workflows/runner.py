@@ -108,6 +108,9 @@ class Runner:
 
     def __post_init__(self) -> None:
         self.commit = _git(self.root, "rev-parse", "HEAD").strip()
+        self.origin = self.folder / "origin.git"  # of its own, so that whoever commits meanwhile changes nothing
+        self.origin.parent.mkdir(parents=True, exist_ok=True)
+        _git(self.root, "clone", "-q", "--bare", "--no-local", self.root.absolute().as_uri(), str(self.origin))
         self.workflows: Workflows = read(self.clone(self.folder / "workflows", depth=1))
 
     def run(self, name: str) -> dict[str, Ended]:
@@ -118,7 +121,15 @@ class Runner:
     def clone(self, into: Path, depth: int) -> Path:
         """As actions/checkout does: one commit, or with depth 0 all of them."""
         into.parent.mkdir(parents=True, exist_ok=True)
-        _git(self.root, "clone", "-q", "--no-local", *(["--depth", str(depth)] if depth else []), self.root.absolute().as_uri(), str(into))
+        _git(
+            self.origin,
+            "clone",
+            "-q",
+            "--no-local",
+            *(["--depth", str(depth)] if depth else []),
+            self.origin.absolute().as_uri(),
+            str(into),
+        )
         _git(into, "checkout", "-q", "--detach", self.commit)
         return into
 
