@@ -45,11 +45,15 @@ def rules(files: dict[str, str]) -> list[str]:
 
 CHECKS, RELEASE, MAIN, REQUEST = (f"workflows/{name}.yml" for name in ("checks", "release", "main", "pull-request"))
 UNIT, STAGING, PRODUCTION, LIVE = "  unit:\n", "  staging:\n", "  production:\n", "    name: production\n"
+GO = "  go:\n    name: go\n    permissions: {}\n    uses: $/.github/workflows/release.yml\n"
 GATES = [
     Break(CHECKS, "    needs: [lint, types, unit]\n", "", "contract: before it come lint, types, unit in only one", "name: contract"),
     Break(CHECKS, "[lint, types, unit]", "[lint, types]", "security: before it come unit in only one", "name: security"),
-    Break(RELEASE, "needs: [build, verify]", "needs: [build]", "production: before it come verify in only one"),
-    Break(RELEASE, "needs: [build, approval]", "needs: [build, staging]", "production: before it come approval in only one"),
+    Break(RELEASE, "needs: [build, verify]", "needs: [build]", "staging: before it come verify in only one"),
+    Break(RELEASE, "needs: [staging, rehearsal, flags]", "needs: [staging, flags]", "approval: before it come rehearsal in only one"),
+    Break(
+        RELEASE, "needs: [build, approval]", "needs: [build, staging]", "production: before it come approval, flags, rehearsal in only one"
+    ),
     Break(MAIN, "    needs: [checks]\n", "", "build: before it come browser, contract, integration"),
     Break(CHECKS, "    name: unit\n", "    name: unit\n    if: ${{ always() }}\n", "unit: `if: ${{ always() }}`"),
     Break(CHECKS, "    name: unit\n", "    name: unit\n    if: ${{ vars.SLOW }}\n", "unit: `if: ${{ vars.SLOW }}`"),
@@ -76,6 +80,7 @@ GATES = [
         LIVE,
     ),
     Break(CHECKS, "group: [1, 2, 3]", "group: [1, 2]", "integration: of 3 parts of its tests only [1, 2] run"),
+    Break(RELEASE, "group: [1, 2, 3]", "group: [1, 3]", "rehearsal: of 3 parts of its tests only [1, 3] run"),
     Break(CHECKS, 'SPLITS: "3"', 'SPLITS: "4"', "integration: of 4 parts of its tests only [1, 2, 3] run"),
     Break(CHECKS, "  security:\n    name: security", "  safety:\n    name: security", "main.yml has the jobs lint"),
     Break(RELEASE, "environment: production", "environment: staging", "production: its environment is staging"),
@@ -109,10 +114,10 @@ GATES = [
         "so something to take back\n",
     ),
     Break("workflows/security.yml", "- run: make scan\n", "- run: make staging\n        if: ${{ vars.X }}\n", "sbom runs `make staging`"),
-    Break(REQUEST, "$/.github/workflows/checks.yml", "$/.github/workflows/release.yml", "pull-request.yml: checks calls release.yml"),
+    Break("workflows/drill.yml", "jobs:\n", f"jobs:\n{GO}", "drill.yml: go calls release.yml"),
 ]
 ALL_GREEN = [
-    Break(REQUEST, "needs: [checks, preview]", "needs: [checks]", "does not need preview"),
+    Break(REQUEST, "needs: [checks, preview, rehearsal]", "needs: [checks, rehearsal]", "does not need preview"),
     Break(REQUEST, "    if: ${{ always() }} # a job", "    # a job", "is skipped after a failure"),
     Break(REQUEST, "join(needs.*.result, ' ')", "needs.checks.result", "does not look at each result"),
     Break(REQUEST, "- run: make all-green", "- run: make lint", "does not always run `make all-green`"),
@@ -217,4 +222,4 @@ def test_a_key_that_nobody_knows_is_an_error() -> None:
 def test_what_runs_in_the_place_of_calls() -> None:
     jobs = flat(of(FILES), "main")
     assert set(jobs["build"].needs) >= {"lint", "contract", "security"}, "what needs a call needs all that it stands for"
-    assert flat(of(FILES), "pull-request").keys() == {"preview", "all-green"} | flat(of(FILES), "checks").keys()
+    assert flat(of(FILES), "pull-request").keys() == {"preview", "rehearsal", "all-green"} | flat(of(FILES), "checks").keys()
