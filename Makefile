@@ -167,8 +167,9 @@ test: unit $(HAS_WEB:web/package-lock.json=web-unit) ## unit tests first, then t
 unit: setup-dev ## the first gate: seconds
 	@$(PYTEST) -m "not real and not thorough and not long and not cosign and not containers" -n 2
 
-long: setup-dev ## tests that take minutes: thousands of imagined rollouts
-	@$(PYTEST) -m long -n 2
+long: setup-dev ## tests that take minutes: thousands of imagined rollouts; each workflow of GitHub's, run here
+	@$(PYTEST) -m "long and not alone" -n 2
+	@$(PYTEST) -m "long and alone"
 
 web: setup-dev web-check web-unit ## the SPA alone: lint, types, unit tests, build into web/dist
 	@$(NPM) run build
