@@ -18,13 +18,12 @@ export REASON TO
 # The store on containers is an environment of its own: both can run side by side.
 ENVIRONMENT ?= $(if $(filter compose,$(RUNTIME)),containers,local)
 ENV = --env "$(ENVIRONMENT)"
-# What the stages after the build are about: this tree's release, or the one that is named.
-DIGEST ?=
 APPROVED_BY ?=
 UNTIL ?=
 B ?=
 QUICK ?=
-THE_DIGEST = "$${DIGEST:-$$($(BIN)/release build --runtime "$(RUNTIME)")}"
+# What the stages after the build are about: the release that DIGEST names, else this tree's. Named but empty is an error: it is not what was built.
+THE_DIGEST = "$(if $(filter undefined,$(origin DIGEST)),$$($(BIN)/release build --runtime "$(RUNTIME)"),$$DIGEST)"
 LAST_RELEASE = "$$($(BIN)/release build --runtime "$(RUNTIME)" --commit "$$(cat api/contract/released.commit)")"
 MEMBERS := $(wildcard api/pyproject.toml pipeline/pyproject.toml drills/pyproject.toml)
 # Node is the wheel's, whatever else is installed. A fork without web/ has nothing to do there.
@@ -111,28 +110,28 @@ build: setup ## this tree's release, signed, with SBOM and provenance; its diges
 	@$(BIN)/release build --runtime "$(RUNTIME)"
 
 verify: setup ## all that is attested about it, for exactly its digest [DIGEST=sha256:...]
-	@DIGEST="$(DIGEST)"; $(BIN)/release verify $(THE_DIGEST) $(ENV) --runtime "$(RUNTIME)"
+	@$(BIN)/release verify $(THE_DIGEST) $(ENV) --runtime "$(RUNTIME)"
 
 staging: export SLIPWAY_POLICY := $(CURDIR)/pipeline/staging.yaml
 staging: setup ## verify, migrate, deploy and smoke in the environment staging, with demo traffic [DIGEST=sha256:...]
-	@DIGEST="$(DIGEST)"; $(BIN)/release up --env staging --port 0 --runtime "$(RUNTIME)" --first $(LAST_RELEASE)
-	@DIGEST="$(DIGEST)"; $(BIN)/drill traffic --env staging -- $(BIN)/release deploy $(THE_DIGEST) --env staging --reason "$$REASON"
+	@$(BIN)/release up --env staging --port 0 --runtime "$(RUNTIME)" --first $(LAST_RELEASE)
+	@$(BIN)/drill traffic --env staging -- $(BIN)/release deploy $(THE_DIGEST) --env staging --reason "$$REASON"
 
 approval: setup ## has a person said yes to production? [APPROVED_BY=name]
 	@APPROVED_BY="$(APPROVED_BY)" $(BIN)/release approval
 
 production: setup ## the same digest as canary from 1 to 100 % [DIGEST=sha256:...] [USERS=1: they send the traffic, not we]
-	@DIGEST="$(DIGEST)"; $(BIN)/release up --env production --port 0 --runtime "$(RUNTIME)" --first $(LAST_RELEASE)
-	@DIGEST="$(DIGEST)"; $(if $(USERS),,$(BIN)/drill traffic --env production --) $(BIN)/release deploy $(THE_DIGEST) --env production --reason "$$REASON"
+	@$(BIN)/release up --env production --port 0 --runtime "$(RUNTIME)" --first $(LAST_RELEASE)
+	@$(if $(USERS),,$(BIN)/drill traffic --env production --) $(BIN)/release deploy $(THE_DIGEST) --env production --reason "$$REASON"
 
 digest: setup ## the line that names it to the jobs after it
-	@echo "digest=$$($(BIN)/release build --runtime "$(RUNTIME)" 2>/dev/null)"
+	@digest="$$($(BIN)/release build --runtime "$(RUNTIME)")" && echo "digest=$$digest"
 
 publish: setup ## the image, and what is attested about it, to SLIPWAY_REGISTRY [DIGEST=sha256:...]
-	@DIGEST="$(DIGEST)"; $(BIN)/release publish $(THE_DIGEST) $(ENV) --runtime "$(RUNTIME)"
+	@$(BIN)/release publish $(THE_DIGEST) $(ENV) --runtime "$(RUNTIME)"
 
 handover: setup ## what another machine needs to verify and run it, into var/handover [DIGEST=sha256:...]
-	@DIGEST="$(DIGEST)"; $(BIN)/release handover $(THE_DIGEST) var/handover --runtime "$(RUNTIME)"
+	@$(BIN)/release handover $(THE_DIGEST) var/handover --runtime "$(RUNTIME)"
 
 receive: setup ## take var/handover over, and trust its key: `make attested` says whose that is
 	@$(BIN)/release receive var/handover
@@ -148,7 +147,7 @@ advisories: setup ## fetch what is known of vulnerable packages
 	@$(BIN)/release advisories
 
 scan: setup ## known vulnerabilities and unwanted licences of the release, by its SBOM [DIGEST=sha256:...]
-	@DIGEST="$(DIGEST)"; $(BIN)/release scan $(THE_DIGEST)
+	@$(BIN)/release scan $(THE_DIGEST)
 
 all-green: ## is each word of RESULTS success?
 	@test -n "$(RESULTS)" && test -z "$(filter-out success,$(RESULTS))" || { echo "not all are green: $(RESULTS)"; exit 1; }
@@ -168,8 +167,9 @@ test: unit $(HAS_WEB:web/package-lock.json=web-unit) ## unit tests first, then t
 unit: setup-dev ## the first gate: seconds
 	@$(PYTEST) -m "not real and not thorough and not long and not cosign and not containers" -n 2
 
-long: setup-dev ## tests that take minutes: thousands of imagined rollouts
-	@$(PYTEST) -m long -n 2
+long: setup-dev ## tests that take minutes: thousands of imagined rollouts; each workflow of GitHub's, run here
+	@$(PYTEST) -m "long and not alone" -n 2
+	@$(PYTEST) -m "long and alone"
 
 web: setup-dev web-check web-unit ## the SPA alone: lint, types, unit tests, build into web/dist
 	@$(NPM) run build

@@ -138,3 +138,26 @@ def serving(home: Home, digest: str) -> None:
 
 def pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+@pytest.mark.thorough
+def test_the_commands_say_which_key_signs_and_which_are_trusted(checkout: Home, tmp_path: Path) -> None:
+    def asked(*words: str, expect: int = 0) -> str:
+        done = CliRunner(env={"SLIPWAY_HOME": str(checkout.root)}).invoke(main, ["keys", *words])
+        assert done.exit_code == expect, done.output
+        return done.output
+
+    theirs = signing_key(tmp_path / "theirs").public_key()
+    assert asked("trust", str(tmp_path / "theirs" / "release.pub")) == f"{key_id(theirs)} is trusted.\n"
+    first = key_id(signing_key(checkout.keys).public_key())
+    assert asked("list").splitlines() == [f"{first}  signs, trusted", f"{key_id(theirs)}  trusted"]
+    assert f"release keys retire {first}" in asked("rotate")
+    now = key_id(trusted_key(checkout.keys))
+    listed = json.loads(asked("list", "--json"))["keys"]
+    assert listed[0] == {"id": now, "signs": True}
+    assert {one["id"] for one in listed[1:]} == {first, key_id(theirs)}
+    assert asked("retire", first) == f"{first} is no longer trusted.\n"
+    asked("retire", first, expect=errors.UnknownKey.exit_code)
+    asked("retire", now, expect=errors.UnknownKey.exit_code)
+    asked("trust", str(tmp_path / "nowhere.pub"), expect=errors.WrongSignature.exit_code)
+    asked("trust", str(tmp_path / "theirs" / "release.key"), expect=errors.WrongSignature.exit_code)

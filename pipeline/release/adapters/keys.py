@@ -6,7 +6,7 @@ import base64
 import hashlib
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -50,6 +50,14 @@ def trusted_keys(folder: Path) -> Mapping[str, ec.EllipticCurvePublicKey]:
     others = sorted((folder / TRUSTED).glob("*.pub"))
     own = [folder / PUBLIC] if (folder / PUBLIC).exists() or not others else []
     return {hint(key): key for key in map(_public, [*own, *others])}
+
+
+def file_of(folder: Path, hints: Container[str]) -> Path:
+    """Where the trusted key lies that is one of these; this machine's own comes first. Raises WrongSignature."""
+    for path in (folder / PUBLIC, *sorted((folder / TRUSTED).glob("*.pub"))):
+        if path.exists() and hint(_public(path)) in hints:
+            return path
+    raise WrongSignature(f"No key in {folder} is one of those that signed it.")
 
 
 def key_id(key: ec.EllipticCurvePublicKey) -> str:

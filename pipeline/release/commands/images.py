@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from release.adapters.containers.public import digest_of
 from release.errors import UsageError
 from release.home import Home
 from release.publicimages import NAMED, images, with_digests
@@ -31,6 +30,8 @@ def base_images(folder: Path | None, as_json: bool) -> None:
     \b
     release base-images && git diff Dockerfile docker-compose.yml
     """
+    from release.adapters.containers.public import digest_of  # the packages of containers are not on every machine
+
     files = {name: (folder or Home.find().root) / name for name in NAMED}
     texts = {name: _text(path) for name, path in files.items()}
     found = {image: digest for name, text in texts.items() for image, digest in images(name, text).items()}
