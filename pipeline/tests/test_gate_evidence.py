@@ -52,6 +52,15 @@ def test_bets_against_an_unhealthy_release_do_win(rule: Indicator) -> None:
 
 
 @BOTH
+@pytest.mark.parametrize("least_bad", [0.0, 0.3, 1.7, 9.0])
+def test_a_baseline_that_counts_as_worse_makes_no_bet_better(rule: Indicator, least_bad: float) -> None:
+    for (canary_bad, baseline_bad), share in product(((0, 0), (1, 0), (10, 2), (30, 9)), (0.001, 0.05, 0.4)):
+        block = Lanes(Tally(90, canary_bad), Tally(10, baseline_bad))
+        plain, merciful = against_baseline(block, rule, share), against_baseline(block, rule, share, least_bad)
+        assert all(less <= more for less, more in zip(merciful, plain, strict=True))
+
+
+@BOTH
 def test_one_bad_answer_alone_is_no_proof(rule: Indicator) -> None:
     """Stakes are bounded by the number of answers, and at 100 % by the limit."""
     assert max(against_baseline(Lanes(Tally(1, 1), Tally(10_000, 0)), rule, 0.0)) <= 101

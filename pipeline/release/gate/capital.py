@@ -45,7 +45,7 @@ class Capital:
         return Capital(self.reserve, tuple(min(bet * factor, MOST) for bet, factor in zip(self.bets, factors, strict=True)))
 
 
-def against_baseline(block: Lanes, rule: Indicator, expected_share: float) -> list[float]:
+def against_baseline(block: Lanes, rule: Indicator, expected_share: float, least_bad: float = 0.0) -> list[float]:
     """One factor per stake for a block with n canary requests, k bad, and m baseline requests, l bad; n and m above 0.
 
     Healthy: p_canary <= rel * p_baseline + tol. With a stake s and v = s * rel / m a factor is one of
@@ -56,7 +56,7 @@ def against_baseline(block: Lanes, rule: Indicator, expected_share: float) -> li
     E[1 + s (k/n - tol)] <= 1 + s rel p_baseline <= exp(s rel p_baseline). First form: E[(1 - v)^l] = (1 - v p_baseline)^m
     <= exp(-s rel p_baseline). Second: E[1 / (1 + v (l + 1))] <= 1 / (1 + s rel p_baseline) for a binomial l. So both have
     expectation at most 1. Their choice and the size of s depend on `expected_share` p, the baseline's bad share in
-    earlier blocks: no look at this block's outcome.
+    earlier blocks: no look at this block's outcome. `least_bad`: l counts as at least so many, which only lowers a factor.
     """
     n, m = block.canary.requests, block.baseline.requests
     expected = m * expected_share
@@ -66,11 +66,11 @@ def against_baseline(block: Lanes, rule: Indicator, expected_share: float) -> li
         2 / (rule.tolerance + rule.relative * expected_share),
         2 * m / rule.relative * max(1.0, expected),
     )
-    excess = block.canary.bad / n - rule.tolerance
-    return [(1 + part * largest * excess) * _discount(part * largest * rule.relative / m, block.baseline.bad, expected) for part in STAKES]
+    excess, bad = block.canary.bad / n - rule.tolerance, max(block.baseline.bad, least_bad)
+    return [(1 + part * largest * excess) * _discount(part * largest * rule.relative / m, bad, expected) for part in STAKES]
 
 
-def _discount(v: float, bad: int, expected: float) -> float:
+def _discount(v: float, bad: float, expected: float) -> float:
     """What the baseline's own bad answers take off a factor."""
     if v <= 0.9 and -expected * math.log1p(-v) < math.log1p(v * (expected + 1)):
         return float((1 - v) ** bad)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 from release.gate import blocks, health, words
@@ -61,7 +60,7 @@ def _judge_one(state: IndicatorState, rule: Indicator, block: Lanes, next_share:
     """An indicator without counts of both lanes (times come a quarter of a second late) says nothing."""
     if not block.canary.requests or not block.baseline.requests:
         return state
-    capital = state.capital.invest(BLOCK_PART).settle(against_baseline(_as_loaded(state, block), rule, state.expected_share))
+    capital = state.capital.invest(BLOCK_PART).settle(against_baseline(block, rule, state.expected_share, _under_load(state, block)))
     if block.baseline.requests > block.canary.requests:
         state = replace(state, loaded_baseline=state.loaded_baseline + block.baseline)
     if health.beyond_slo(block.baseline, rule.slo_bad_share):  # an outage of both lanes is no evidence of health
@@ -70,15 +69,15 @@ def _judge_one(state: IndicatorState, rule: Indicator, block: Lanes, next_share:
     return replace(state, capital=capital, health=logs, ill=False, calm_baseline=state.calm_baseline + block.baseline)
 
 
-def _as_loaded(state: IndicatorState, block: Lanes) -> Lanes:
-    """Who carries more is slower where a machine is near its bounds. A canary that carries more than the baseline is bet against as if the baseline
-    were as bad as it was when it carried more, if that is worse: a bad answer more of the baseline only lowers a factor. Proof of health has no such mercy.
+def _under_load(state: IndicatorState, block: Lanes) -> float:
+    """As many of the baseline's answers would be bad if it carried as much as it once did; 0 where the canary carries no more than the baseline does.
+
+    Who carries more is slower where a machine is near its bounds: load alone must not be held against the canary. Proof of health has no such mercy.
     """
-    canary, baseline, loaded = block.canary, block.baseline, state.loaded_baseline
-    if canary.requests <= baseline.requests or not loaded.requests:
-        return block
-    bad = math.ceil(baseline.requests * loaded.bad / loaded.requests)
-    return replace(block, baseline=replace(baseline, bad=max(baseline.bad, bad)))
+    loaded = state.loaded_baseline
+    if block.canary.requests <= block.baseline.requests or not loaded.requests:
+        return 0.0
+    return block.baseline.requests * loaded.bad / loaded.requests
 
 
 def _judged(state: GateState, block: Sample) -> list[Judged]:
