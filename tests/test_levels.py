@@ -37,6 +37,7 @@ def locked(purpose: str) -> set[str]:
     return {name.lower() for name in re.findall(r"^([\w.-]+)(?:\[.*\])?==", (ROOT / "requirements" / f"{purpose}.lock").read_text(), re.M)}
 
 
+@pytest.mark.thorough
 def test_the_commands_need_only_what_make_setup_brings() -> None:
     """Of the packages for containers and tests none is there on a fresh machine."""
     absent = locked("dev") - locked("tools")

@@ -89,6 +89,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.thorough
 def test_a_release_moves_the_document_forward(folder: Path) -> None:
     comments = files.ALLOWED.read_text(encoding="utf-8")
     assert command.release() == [f"breaks clients of the last release: {CHANGE}"]
@@ -102,6 +103,7 @@ def test_a_release_moves_the_document_forward(folder: Path) -> None:
     assert command.release() == []
 
 
+@pytest.mark.thorough
 def test_check_says_which_command_helps(folder: Path) -> None:
     stale, broken = command.check()
     assert "python -m contract write" in stale

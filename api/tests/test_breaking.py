@@ -372,6 +372,7 @@ SCHEMAS = st.recursive(
 
 @settings(deadline=None, database=None)
 @given(SCHEMAS, SCHEMAS, st.lists(VALUES, max_size=20))
+@pytest.mark.thorough
 def test_where_there_is_no_gap_no_value_falls_into_one(inner: Any, outer: Any, values: list[Any]) -> None:
     if not Fit({}, {}, inner_is_old=False).gaps(inner, outer):
         takes, must_take = jsonschema_rs.validator_for(inner), jsonschema_rs.validator_for(outer)
@@ -381,5 +382,6 @@ def test_where_there_is_no_gap_no_value_falls_into_one(inner: Any, outer: Any, v
 
 @settings(deadline=None, database=None)
 @given(SCHEMAS)
+@pytest.mark.thorough
 def test_a_schema_fits_itself(same: Any) -> None:
     assert Fit({}, {}, inner_is_old=True).gaps(same, copy.deepcopy(same)) == []

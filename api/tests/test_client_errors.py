@@ -77,6 +77,7 @@ def test_a_view_is_never_a_broken_one() -> None:
     assert growth(lambda: note(kind="view", first=True)) == {'store_client_reports_total{build="1.0123456789ab",kind="view"}': 1}
 
 
+@pytest.mark.thorough
 def test_only_what_breaks_a_whole_page_is_answered_202(store: FastAPI) -> None:
     """The gate counts these answers, at the edge."""
     first = {**REPORT, "first": True}

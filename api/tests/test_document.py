@@ -36,6 +36,7 @@ def test_it_names_the_level_and_no_host() -> None:
     assert not re.search(r"https?://|localhost|127\.0\.0\.1", files.OPENAPI.read_text(encoding="utf-8"))
 
 
+@pytest.mark.thorough
 def test_it_needs_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DATABASE_URL", "DIGEST", "REVISION"):
         monkeypatch.delenv(f"SLIPWAY_{name}", raising=False)

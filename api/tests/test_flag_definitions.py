@@ -113,6 +113,7 @@ json_values = st.recursive(
 
 
 @given(json_values)
+@pytest.mark.thorough
 def test_whatever_is_accepted_can_be_evaluated(targeting: Any) -> None:
     definition = rule(targeting)
     if faults_of("f", definition):

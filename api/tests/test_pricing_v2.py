@@ -45,6 +45,7 @@ def test_off_is_the_old_rule_to_the_cent(bought: list[Item], country: Country, c
 
 
 @given(items, st.sampled_from(Country), coupons)
+@pytest.mark.thorough
 def test_on_only_ever_lowers_a_price_and_says_by_how_much(item: Item, country: Country, coupon: str | None) -> None:
     (old,), (new,) = price([item], country, coupon).lines, price([item], country, coupon, by_volume=True).lines
     assert 0 <= new.volume_discount_cents <= new.discount_cents

@@ -134,6 +134,7 @@ def test_a_rollback_where_a_kill_was_expected_is_told(story):
     assert "the engine kills the flag, and only that" in broken(told.facts(None))
 
 
+@pytest.mark.thorough
 def test_reports_tell_who_did_what(story, tmp_path):
     told = Told(story, "kill-switch")
     render.write(told.report(told.cured(KILL, bad_until_s=30.2)), tmp_path)

@@ -29,6 +29,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 @given(st.dictionaries(NAMES.map("/".join), st.tuples(st.binary(max_size=2000), st.booleans()), max_size=6))
+@pytest.mark.thorough
 def test_what_goes_in_comes_out_and_order_does_not_matter(content: dict[str, tuple[bytes, bool]]) -> None:
     files = [File(path, *rest) for path, rest in content.items() if ".." not in path.split("/") and path not in {".", ""}]
     packed = pack(files)

@@ -65,6 +65,7 @@ def test_the_store_s_own_lock_is_covered_pin_by_pin() -> None:
     check_sbom(statement(Kind.SBOM, DIGEST, cyclonedx(locks, DIGEST, "abc", AT)), locks, DIGEST)
 
 
+@pytest.mark.thorough
 def test_the_same_release_has_the_same_sbom() -> None:
     locks = pins(REAL.read_bytes(), BuildFailed)
     one, two = (encode(statement(Kind.SBOM, DIGEST, cyclonedx(order, DIGEST, "abc", AT))) for order in (locks, locks[::-1]))
@@ -121,6 +122,7 @@ def test_refuses_what_npm_has_not_pinned(change: dict[str, str]) -> None:
         npm_pins(lock, BuildFailed)
 
 
+@pytest.mark.thorough
 def test_a_package_of_npm_that_is_missing_or_another_is_found_out() -> None:
     files = [File(LOCK, REAL.read_bytes()), File(NPM_LOCK, npm_lock())]
     whole = locked(files, BuildFailed)

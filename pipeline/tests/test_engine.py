@@ -239,6 +239,7 @@ def test_a_bug_that_shows_only_at_the_end_is_taken_back_from_everyone(lab: Lab) 
     assert lab.engine().state.frozen is not None
 
 
+@pytest.mark.thorough
 def test_without_traffic_it_holds_and_gives_up_at_the_bound(lab: Lab) -> None:
     lab.serving(OLD)
     lab.edge.rate_per_s = 0
@@ -340,6 +341,7 @@ def test_ctrl_c_goes_back(lab: Lab) -> None:
     assert lab.edge.serving == Split(OLD)
 
 
+@pytest.mark.thorough
 def test_rollback_is_one_weight_change_and_never_lands_on_quarantine(lab: Lab) -> None:
     lab.serving(OLDER, OLD, NEW)
     Ledger(lab.path).append(e.Quarantined(OLD, "found bad later"))
