@@ -38,10 +38,10 @@ def quick(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(tmp_path: Path, quick: Path) -> RunIt:
+def run(tmp_path: Path) -> RunIt:
     def it(name: str, event_name: str, **how: Any) -> Mapping[str, Ended]:
         done = covered(os.environ.get(TARGETS_RUN, ""))
-        ended = Runner(ROOT, tmp_path / "run", event_name, machine={"SLIPWAY_POLICY": str(quick)}, done=done, **how).run(name)
+        ended = Runner(ROOT, tmp_path / "run", event_name, done=done, **how).run(name)
         told = "\n".join(f"{key}: {job}" for key, job in ended.items())
         print(told)
         assert {job.result for job in ended.values()} == {SUCCESS}, told
@@ -57,8 +57,8 @@ def log(job: Ended, target: str) -> str:
     return step.log.read_text()
 
 
-def test_a_commit_on_main_goes_to_production(run: RunIt) -> None:
-    ended = run("main", "push")
+def test_a_commit_on_main_goes_to_production(run: RunIt, quick: Path) -> None:
+    ended = run("main", "push", machine={"SLIPWAY_POLICY": str(quick)})
     digest = ended["build"].outputs["digest"]
     assert digest.startswith("sha256:")
     assert digest[:19].removeprefix("sha256:") in log(ended["verify"], "verify")
@@ -67,7 +67,7 @@ def test_a_commit_on_main_goes_to_production(run: RunIt) -> None:
     assert "approved by" in log(ended["approval"], "approval")
 
 
-def test_a_pull_request_is_previewed_and_all_green(run: RunIt, tmp_path: Path) -> None:
+def test_a_pull_request_is_previewed_and_all_green(run: RunIt) -> None:
     ended = run("pull-request", "pull_request", variables={"SLIPWAY_PREVIEW_RUNTIME": "embedded"})
     assert ended["preview"].targets == ["up", "drill", "report", "down"]
     assert ended["preview"].summary.startswith("# ")
