@@ -43,8 +43,8 @@ drill: setup ## ship a bad release under traffic, watch it come back [S=scenario
 drills: setup ## every scenario, the long ones too [RUNTIME=compose]
 	@$(BIN)/drill run --all --runtime "$(RUNTIME)"
 
-report: setup ## print the newest report
-	@$(BIN)/drill report
+report: setup ## print the newest report [MARKDOWN=1]
+	@$(BIN)/drill report $(if $(MARKDOWN),--markdown)
 
 bench: setup ## what measures the program; without B: a list [B=flags|all] [QUICK=1]
 	@$(BIN)/python -m bench $(B) $(if $(QUICK),--quick)

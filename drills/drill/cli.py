@@ -119,8 +119,9 @@ def _exit(reports: Sequence[dict[str, Any]]) -> None:
 @main.command()
 @click.argument("name", metavar="[RUN]", required=False)
 @click.option("--into", type=click.Path(path_type=Path), help="Also write its figures into this document, between its marks.")
+@click.option("--markdown", is_flag=True, help="Print its report.md.")
 @json_option
-def report(name: str | None, into: Path | None, as_json: bool) -> None:
+def report(name: str | None, into: Path | None, markdown: bool, as_json: bool) -> None:
     """Print a report again, and draw its report.md and report.html anew. Default: the latest."""
     from drill import summary
     from drill.report import figures
@@ -132,6 +133,8 @@ def report(name: str | None, into: Path | None, as_json: bool) -> None:
     render.write(found, folder)
     if as_json:
         print_json(found)
+    elif markdown:
+        click.echo((folder / "report.md").read_text(encoding="utf-8"))
     else:
         say = summary.side_by_side if "ways" in found else summary.several if "runs" in found else summary.one
         say(_console(as_json), found, folder)

@@ -75,6 +75,7 @@ def test_the_latest_report_is_printed_and_drawn_again(run, tmp_path, bad_story):
     assert json.loads(run("report", "--json").stdout)["run"] == "20260102-000000-new"
     assert (tmp_path / "reports" / "20260102-000000-new" / "report.html").exists()
     assert "Passed" in run("report", "20260101-000000-old").output
+    assert run("report", "--markdown").stdout.startswith("# ")
     assert "The latest are: 20260101-000000-old, 20260102-000000-new" in run("report", "nothing").output
 
 

@@ -81,5 +81,6 @@ def test_a_rollback_is_rehearsed(run: RunIt) -> None:
 def test_a_drill_by_hand(run: RunIt, tmp_path: Path) -> None:
     ended = run("drill", "workflow_dispatch", inputs={"scenario": "crash-on-start"})
     assert ended["drill"].targets == ["drill", "report"]
+    assert ended["drill"].summary.startswith("# "), "GitHub shows it as Markdown"
     (report,) = (tmp_path / "run" / "artifacts" / "reports").rglob("report.json")
     assert json.loads(report.read_text())["outcome"] == "pass"
