@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,11 @@ def test_few_users_have_the_stores_own_policy_but_for_the_steps():
     ours, few = (policy.read(ROOT / name) for name in ("pipeline/policy.yaml", "drills/policies/few-users.yaml"))
     assert few.steps == ours.steps[1:]
     assert few.model_copy(update={"steps": ours.steps}) == ours
+
+
+def test_every_scenario_is_run_by_ci(root):
+    """As a test of its own, or by .ci/run."""
+    ci = (ROOT / ".ci" / "run").read_text()
+    (loop,) = re.findall(r"^for scenario in (.+); do make drill S=\$scenario; done$", ci, re.M)
+    tests = re.findall(r'report_of\(drill\("([a-z-]+)", "--json"\)\)', (ROOT / "drills/tests/test_drills.py").read_text())
+    assert sorted([*loop.split(), *tests]) == sorted(path.stem for path in paths(ROOT))
