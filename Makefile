@@ -161,7 +161,7 @@ setup: .venv/$(if $(filter compose,$(RUNTIME)),containers,tools).stamp ## what a
 setup-dev: .venv/dev.stamp
 
 test: unit $(HAS_WEB:web/package-lock.json=web-unit) ## unit tests first, then those on real PostgreSQL, Envoy and traffic
-	@$(PYTEST) -m "(real or thorough) and not (alone or long)" -n 3 --dist loadfile
+	@$(PYTEST) -m "(real or thorough) and not (alone or long)" -n 2 --dist loadfile
 	@$(PYTEST) -m "alone and not long"
 
 unit: setup-dev ## the first gate: seconds

@@ -46,6 +46,7 @@ def home(tmp_path: Path) -> Path:
 def pipeline(home: Path, *words: str, **does: str) -> subprocess.Popen[str]:
     argv = [str(BIN / "release"), "pipeline", "--json", *words]
     environ = {**os.environ, "SLIPWAY_HOME": str(home), **{f"{name}_DOES": what for name, what in does.items()}}
+    argv = ["sh", "-c", 'trap "" INT; exec "$0" "$@"', *argv]  # as a shell starts it in the background
     return subprocess.Popen(argv, cwd=home, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
@@ -13,7 +12,6 @@ import yaml
 from playwright.sync_api import Page, Request, Route, expect
 
 from browser.conftest import ROOT, Visitor, check_out, shop
-from release.artifact import ROOTS, is_released
 from release.home import short
 
 pytestmark = [pytest.mark.real, pytest.mark.browser]
@@ -22,47 +20,48 @@ USERS = [f"lane-{number}" for number in range(24)]
 
 
 class Releases(NamedTuple):
-    """Digests. `previous` is what users got last, by api/contract/released.commit; `tree` is this tree's."""
+    """Digests. `previous` is what users got last, by api/contract/released.commit; `tree` is this tree's; `other` is that with another bundle."""
 
     previous: str
     tree: str
+    other: str
 
     def other_than(self, digest: str) -> str:
-        return self.tree if digest == self.previous else self.previous
+        return self.tree if digest == self.other else self.other
+
+
+@pytest.fixture(scope="module")
+def shared_store(new_store: Callable[[], Any]) -> Any:
+    """It serves the last release, as production does before this tree goes there."""
+    store = new_store()
+    previous = store.run("build", "--commit", last_release())["digest"]
+    store.address = store.run("up", "--port", "0", "--first", previous)["address"]
+    return store
 
 
 @pytest.fixture(scope="module")
 def releases(shared_store: Any) -> Releases:
-    """Both warm; either serves everyone."""
-    tree = shared_store.serves()
-    previous = str(shared_store.run("build", "--patch", str(back_to_the_last_release(shared_store.folder)))["digest"])
-    assert previous != tree
+    """The tree's serves everyone, the previous one is warm."""
+    patch = shared_store.folder / "other.patch"
+    patch.write_text(OTHER_WORDS)
+    previous, tree = shared_store.serves(), shared_store.build()
     with shared_store.traffic():
-        shared_store.run("deploy", previous, "--reason", "a test needs both")
-    return Releases(previous, tree)
+        shared_store.run("deploy", tree, "--reason", "a test needs both")
+    return Releases(previous, tree, str(shared_store.run("build", "--patch", str(patch))["digest"]))
 
 
-def back_to_the_last_release(folder: Path) -> Path:
-    """A patch that makes the last release of this tree; right after a release, one that at least makes another bundle."""
+def last_release() -> str:
     commit = (ROOT / "api" / "contract" / "released.commit").read_text().strip()
-    if git("cat-file", "-e", commit).returncode:
+    if subprocess.run(["git", "cat-file", "-e", commit], cwd=ROOT, check=False, capture_output=True).returncode:
         pytest.skip(f"The last release's commit {commit} is not here: `git fetch --unshallow`, or `python -m contract release` in a fork.")
-    changed = [name for name in git("diff", "--name-only", commit, "--", *ROOTS).stdout.splitlines() if is_released(name)]
-    text = git("diff", "-R", "--binary", commit, "--", *changed).stdout if any(name.startswith("web/") for name in changed) else OTHER_WORDS
-    patch = folder / "last-release.patch"
-    patch.write_text(text)
-    return patch
-
-
-def git(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["git", *words], cwd=ROOT, check=False, capture_output=True, text=True)
+    return commit
 
 
 OTHER_WORDS = """\
 --- a/web/src/app.tsx
 +++ b/web/src/app.tsx
 @@ -1,1 +1,2 @@
-+// The release before.
++// Another release.
  import { QueryClientProvider, type QueryClient } from '@tanstack/react-query';
 """
 

@@ -59,8 +59,8 @@ def pipeline(until: str | None, approved_by: str | None, slots: int, runtime: Ru
     if listed:
         _list(every, as_json)
         return
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _as_ctrl_c)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _as_ctrl_c)  # SIGINT, too: a shell that runs us in the background has it ignored, and so would the stages
     wanted = stages.until(every, until or _last(every, approved=bool(approved_by)))
     folder = _folder(home)
     variables = {"RUNTIME": runtime, **({"APPROVED_BY": approved_by} if approved_by else {})}
