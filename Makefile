@@ -89,7 +89,7 @@ integration: setup-dev ## real PostgreSQL, Envoy, releases and traffic [SPLITS=3
 	@$(PYTEST) -m "(real or thorough) and not (long or contract or browser or rehearsal)" -n 2 --dist loadfile $(SPLIT)
 
 browser: setup-dev ## the store in a real browser
-	@$(PYTEST) -m "browser and not long"
+	@$(PYTEST) -m "browser and not long" -n 2 --dist loadfile
 
 security: setup-dev ## workflows and actions, Dependabot's file, secrets in the tree
 	@$(BIN)/zizmor --offline --quiet --persona pedantic .github && $(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
