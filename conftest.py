@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-pytest_plugins = ["flaky"]  # tests/flaky.py
+pytest_plugins = ["changed_first", "flaky"]  # below tests/
 
 ROOT = Path(__file__).parent
 PORTS_TRIED_MAX = 5

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from release.stages import Done, Outcome, Stage
+from release.stages import Done, Outcome, Stage, Wanted
 
 FEEDBACK, RELEASED = "check", "staging"  # the parts after which something can be said
 
 
-def report(wanted: Sequence[Stage], done: Mapping[str, Done], left: Sequence[Stage]) -> dict[str, Any]:
-    """`left`: stages that nobody asked for. `feedback_s`, `released_s`: from the start until all of a part has passed; None where not all has."""
+def report(wanted: Sequence[Stage], done: Mapping[str, Done], left: Sequence[Stage], limits: Wanted | None = None) -> dict[str, Any]:
+    """`left`: stages that nobody asked for; `limits`: how long people want to wait. `feedback_s`, `released_s`: from the start until all of a part has passed; None where not all has."""
     rows = [
         {
             "stage": stage.name,
@@ -27,6 +27,7 @@ def report(wanted: Sequence[Stage], done: Mapping[str, Done], left: Sequence[Sta
         "outcome": "passed" if all(end.outcome is Outcome.PASSED for end in done.values()) else "failed",
         "feedback_s": _passed_after(FEEDBACK, wanted, done),
         "released_s": _passed_after(RELEASED, wanted, done),
+        "wanted": limits.model_dump() if limits else {},
         "took_s": round(max((end.ended_s for end in done.values()), default=0.0), 2),
         "stages": rows,
     }
@@ -47,9 +48,10 @@ def markdown(found: Mapping[str, Any]) -> str:
 
 
 def sentences(found: Mapping[str, Any]) -> list[str]:
-    said = {
-        "first feedback": found["feedback_s"],
-        "signed, verified and smoked in staging": found["released_s"],
-        "all of it": found["took_s"],
-    }
-    return [f"{what} after {seconds:.1f} s" for what, seconds in said.items() if seconds is not None]
+    words = {"feedback_s": "first feedback", "released_s": "signed, verified and smoked in staging", "took_s": "all of it"}
+    return [f"{what} after {found[key]:.1f} s{_wanted(found, key)}" for key, what in words.items() if found[key] is not None]
+
+
+def _wanted(found: Mapping[str, Any], key: str) -> str:
+    limit = found["wanted"].get(key)
+    return "" if limit is None else f" (wanted: {limit:g} s)"

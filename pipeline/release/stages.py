@@ -27,7 +27,15 @@ class Stage(Frozen):
     needs: tuple[Name, ...] = ()
 
 
+class Wanted(Frozen):
+    """From the start until all of `check`, and of `staging`, has passed."""
+
+    feedback_s: Annotated[float, Field(gt=0)]
+    released_s: Annotated[float, Field(gt=0)]
+
+
 class Stages(Frozen):
+    wanted: Wanted | None = None
     stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=40)]
 
     @model_validator(mode="after")

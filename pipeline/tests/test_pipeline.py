@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from release.pipeline_report import markdown, report
-from release.stages import Done, Outcome, Stage
+from release.stages import Done, Outcome, Stage, Wanted
 
 pytestmark = pytest.mark.thorough
 BIN = Path(sys.executable).parent
@@ -132,3 +132,6 @@ def test_the_table_says_what_did_not_run() -> None:
     assert (found["outcome"], found["feedback_s"], found["released_s"], found["took_s"]) == ("failed", 2.0, None, 3.0)
     assert "| production: production | left out |  |  |" in markdown(found)
     assert "| check: lint | passed | 0.0 s | 2.0 s |" in markdown(found)
+    assert "first feedback after 2.0 s" in markdown(found)
+    slow = report(stages[:1], {"lint": Done(Outcome.PASSED, 0, 2)}, [], Wanted(feedback_s=1.5, released_s=9))
+    assert "first feedback after 2.0 s (wanted: 1.5 s)" in markdown(slow)

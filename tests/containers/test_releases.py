@@ -100,6 +100,29 @@ def test_an_instance_that_died_is_replaced_and_its_twin_kept(store: Store, up: d
     assert before[1] in store.instances(up["baseline"])
 
 
+def test_a_flag_is_set_frozen_and_killed_as_on_processes(store: Store, up: dict[str, Any]) -> None:
+    def flag(*words: str, code: int = 0, **environ: str) -> dict[str, Any]:
+        return store.release("flag", *words, "--env", store.env, code=code, **environ)
+
+    def quoted() -> tuple[str, int]:
+        basket = {"country": "DE", "lines": [{"product_id": 1, "quantity": 3}]}
+        answer = httpx.post(f"{up['address']}/api/quotes", json=basket, headers={"x-client-id": "somebody"}, trust_env=False)
+        return answer.headers["x-variants"], answer.json()["volume_discount_cents"]
+
+    flag("set", "pricing-v2", "--enable", "--percentage", "100", "--reason", "test")
+    assert _until(lambda: {quoted()[0] for _ in range(8)} == {"pricing-v2=on"}, 10), "every instance hears of it"
+    assert quoted()[1] > 0
+    store.release("freeze", "--env", store.env, "--reason", "incident 7")
+    assert flag("set", "pricing-v2", "--percentage", "5", "--reason", "test", code=36)["error"] == "FlagsFrozen"
+    flag("kill", "pricing-v2", "--reason", "wrong totals")
+    assert _until(lambda: {quoted() for _ in range(8)} == {("pricing-v2=default", 0)}, 10)
+    store.release("unfreeze", "--env", store.env, "--reason", "found")
+    newest = store.status()["flags"]["changes"]
+    assert [one["action"] for one in newest[:3]] == ["flags_unfrozen", "flag_killed", "flags_frozen"]
+    made = store.release("token", "create", "--name", "reader", "--scope", "flags:read", "--expires-days", "1", "--env", store.env)
+    assert flag("kill", "pricing-v2", "--reason", "x", code=38, SLIPWAY_OPS_TOKEN=made["token"])["error"] == "TokenRefused"
+
+
 def test_what_the_registry_lacks_is_not_deployed(store: Store, up: dict[str, Any]) -> None:
     unpublished = store.release("build", "--runtime", "compose", "--patch", str(ROOT / "drills/faults/slow-release.patch"))["digest"]
     said = store.release("deploy", unpublished, "--env", store.env, "--reason", "test", code=errors.UnknownDigest.exit_code)

@@ -72,7 +72,7 @@ def pipeline(until: str | None, approved_by: str | None, slots: int, runtime: Ru
     view.pipeline = Pipeline(wanted, start, view.show, slots)
     with cleaned_up(home, folder), view:
         done = view.pipeline.run()
-    found = report(wanted, done, [stage for stage in every.stages if stage not in wanted])
+    found = report(wanted, done, [stage for stage in every.stages if stage not in wanted], every.wanted)
     (folder / "pipeline.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     (folder / "pipeline.md").write_text(markdown(found), encoding="utf-8")
     _say(home, folder, wanted, found, as_json)
