@@ -85,8 +85,8 @@ contract-check: setup-dev ## the API's document: is it the code's, does it break
 	@cd api && ../$(BIN)/python -m contract check
 	@$(PYTEST) -m contract
 
-integration: setup-dev ## real PostgreSQL, Envoy, releases and traffic [SPLITS=3 GROUP=1: a third of it]
-	@$(PYTEST) -m "(real or thorough) and not (long or contract or browser or rehearsal)" -n 2 --dist loadfile $(SPLIT)
+integration: setup-dev ## the store on real PostgreSQL
+	@$(PYTEST) -m "(real or thorough) and not (long or contract or browser or rehearsal)" -n 2 --dist loadfile
 
 browser: setup-dev ## the store in a real browser
 	@$(PYTEST) -m "browser and not long" -n 2 --dist loadfile
@@ -96,7 +96,7 @@ security: setup-dev ## workflows and actions, Dependabot's file, secrets in the 
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml && $(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	@git ls-files -z | xargs -0 -P 2 -n 120 $(BIN)/detect-secrets-hook --exclude-files '(\.lock|package-lock\.json|\.patch)$$'
 
-rehearsal: setup-dev ## whole commands and drills, as a person types them [SPLITS=3 GROUP=1: a third of it]
+rehearsal: setup-dev ## engine, runtimes, whole commands and drills on real parts [SPLITS=3 GROUP=1: a third of it]
 	@$(PYTEST) -m "rehearsal and not (alone or long)" -n 2 --dist loadfile $(SPLIT)
 	@$(PYTEST) -m "rehearsal and alone and not long" $(SPLIT)
 
@@ -104,7 +104,7 @@ stale-flags: setup-dev ## flags of this tree whose day is over
 	@cd api && ../$(BIN)/python -m app.flags.stale
 
 durations: setup-dev ## measure how long tests take, so that SPLITS are even; alone on a quiet machine
-	@$(PYTEST) -m "(real or thorough) and not long" --store-durations --durations-path tests/durations.json
+	@$(PYTEST) -m "(real or thorough) and not (long or alone)" -n 2 --dist loadfile --store-durations --durations-path tests/durations.json
 
 build: setup ## this tree's release, signed, with SBOM and provenance; its digest [RUNTIME=compose: an image]
 	@$(BIN)/release build --runtime "$(RUNTIME)"

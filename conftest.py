@@ -29,6 +29,15 @@ READY_S = 60
 STOP_S = 20
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The store on real parts is integration; the engine, its runtimes and drills are rehearsed (pipeline/stages.yaml)."""
+    for item in items:
+        marks = {mark.name for mark in item.iter_markers()}
+        if marks & {"real", "thorough"} and "browser" not in marks and not item.nodeid.startswith(("api/", "db/")):
+            item.add_marker("rehearsal")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-pytestmark = [pytest.mark.real, pytest.mark.rehearsal]
+pytestmark = pytest.mark.real
 ROOT = Path(__file__).resolve().parent.parent
 FLAG = "pricing-v2"
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from pages import commands
 
-pytestmark = [pytest.mark.real, pytest.mark.rehearsal]
+pytestmark = pytest.mark.real
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 FLAG = "pricing-v2"

@@ -13,7 +13,7 @@ import pytest
 
 from release.adapters.lock import holder
 
-pytestmark = [pytest.mark.real, pytest.mark.rehearsal]
+pytestmark = pytest.mark.real
 COUNTED = 10_000
 SLOW_GATE = {"steps": [{"weight_pct": 50, "bake_s": 30, "hold_max_s": 40}, {"weight_pct": 100, "bake_s": 30, "hold_max_s": 40}]}
 

@@ -18,7 +18,7 @@ import pytest
 from drill.samples import read as read_samples
 from release.home import Home
 
-pytestmark = [pytest.mark.real, pytest.mark.rehearsal]
+pytestmark = pytest.mark.real
 
 HOME = Home.find(Path(__file__))
 DRILL = str(Path(sys.executable).with_name("drill"))

@@ -75,7 +75,6 @@ def files(tree: Path) -> list[Path]:
 
 
 @pytest.mark.real
-@pytest.mark.rehearsal
 @pytest.mark.parametrize("fault", ["checkout-5xx", "slow-release", "flag-5xx"])
 def test_unit_tests_do_not_see_it(fault: str, tree: Path) -> None:
     apply(tree, fault)
@@ -84,7 +83,6 @@ def test_unit_tests_do_not_see_it(fault: str, tree: Path) -> None:
 
 
 @pytest.mark.real
-@pytest.mark.rehearsal
 def test_neither_types_nor_tests_of_the_pages_see_the_bad_bundle(tree: Path) -> None:
     apply(tree, "bad-bundle")
     (tree / "web" / "node_modules").symlink_to(modules())
@@ -123,7 +121,6 @@ def test_the_bad_bundle_breaks_for_a_tenth_of_users(tree: Path) -> None:
 
 
 @pytest.mark.real
-@pytest.mark.rehearsal
 def test_unit_tests_of_the_copy_run_the_copys_code(tree: Path) -> None:
     """Else the test above proves nothing: this fault is one that they do see."""
     apply(tree, "crash-on-start")
@@ -169,13 +166,11 @@ def is_5xx(one: Seen) -> bool:
 
 
 @pytest.mark.real
-@pytest.mark.rehearsal
 def test_this_tree_fails_nobody(database: Any, serve: Callable[..., str]) -> None:
     assert {one.status for one in visit(serve(database.url))} <= {200, 201}
 
 
 @pytest.mark.real
-@pytest.mark.rehearsal
 def test_checkout_5xx_fails_three_requests_in_ten(tree: Path, database: Any, serve: Callable[..., str]) -> None:
     apply(tree, "checkout-5xx")
     seen = visit(serve(database.url, api=tree / "api"))
@@ -184,7 +179,6 @@ def test_checkout_5xx_fails_three_requests_in_ten(tree: Path, database: Any, ser
 
 
 @pytest.mark.real
-@pytest.mark.rehearsal
 def test_flag_5xx_fails_two_of_three_who_have_the_flag_and_nobody_else(tree: Path, database: Any, serve: Callable[..., str]) -> None:
     apply(tree, "flag-5xx")
     half_on = {"targeting": {"fractional": [["on", 50], ["off", 50]]}}
@@ -197,7 +191,6 @@ def test_flag_5xx_fails_two_of_three_who_have_the_flag_and_nobody_else(tree: Pat
 
 
 @pytest.mark.real
-@pytest.mark.rehearsal
 def test_slow_release_is_late_with_a_third_and_fails_nobody(tree: Path, database: Any, serve: Callable[..., str]) -> None:
     apply(tree, "slow-release")
     seen = visit(serve(database.url, api=tree / "api"), requests=400)
@@ -206,14 +199,12 @@ def test_slow_release_is_late_with_a_third_and_fails_nobody(tree: Path, database
 
 
 @pytest.mark.real
-@pytest.mark.rehearsal
 def test_healthy_release_fails_nobody(tree: Path, database: Any, serve: Callable[..., str]) -> None:
     apply(tree, "healthy-release")
     assert {one.status for one in visit(serve(database.url, api=tree / "api"), requests=300)} <= {200, 201}
 
 
 @pytest.mark.real
-@pytest.mark.rehearsal
 def test_crash_on_start_never_answers(tree: Path, database: Any, serve: Callable[..., str]) -> None:
     apply(tree, "crash-on-start")
     with pytest.raises(ChildProcessError, match=r"exit status 78.*\n.*SLIPWAY_PAYMENT_KEY: Field required"):

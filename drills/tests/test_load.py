@@ -16,7 +16,7 @@ from drill.scenario import Load
 from drill.traffic import Traffic
 from release.errors import DrillInvalid
 
-pytestmark = [pytest.mark.real, pytest.mark.rehearsal]
+pytestmark = pytest.mark.real
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from drill.scenario import Load
 from drill.traffic import Traffic
 from release.home import Home
 
-pytestmark = [pytest.mark.real, pytest.mark.rehearsal]
+pytestmark = pytest.mark.real
 
 DOCUMENT = '<!doctype html><main id="root"></main><script type="module" src="/assets/shop.js"></script>'
 SHARED = "export const main = document.querySelector('main'); export const show = (html) => { main.innerHTML = html; };"

@@ -68,7 +68,7 @@ def order(ended: Mapping[str, Ended]) -> list[str]:
     return [target for key, job in ended.items() if "(" not in key for target in job.targets]
 
 
-CHECKS = ["lint", "types", "unit", "web-unit", "contract-check", *["integration"] * 3, "browser", "security"]
+CHECKS = ["lint", "types", "unit", "web-unit", "contract-check", "integration", "browser", "security"]
 
 
 def test_main_without_a_host_goes_to_the_end_and_leaves_nothing(run: RunIt) -> None:
@@ -98,7 +98,7 @@ def test_main_without_a_host_goes_to_the_end_and_leaves_nothing(run: RunIt) -> N
         assert (step.env["DIGEST"], step.env["RUNTIME"], step.env["SLIPWAY_REGISTRY"]) == (DIGEST, "embedded", "")
         assert ended[key].machine == "ubuntu-24.04"
     assert not any(job.left for job in ended.values())
-    assert [(job.steps[-1].env["GROUP"], job.steps[-1].env["SPLITS"]) for key, job in ended.items() if key.startswith("integration (")] == [
+    assert [(job.steps[-1].env["GROUP"], job.steps[-1].env["SPLITS"]) for key, job in ended.items() if key.startswith("rehearsal (")] == [
         ("1", "3"),
         ("2", "3"),
         ("3", "3"),
