@@ -55,6 +55,12 @@ def parse(line: str | bytes) -> Response:
     return Response(**json.loads(line))
 
 
+def kind_of_error(status: int, body: Any) -> str:
+    """`503 database-away`: as the store's problem document (RFC 9457) names it; the status alone, where there is none."""
+    kind = body.get("type") if isinstance(body, dict) else None
+    return f"{status} {str(kind).rpartition('/')[2]}" if kind else str(status)
+
+
 class Tail:
     """Reads whole lines that were appended to a file since the last call; a half-written line waits for its end."""
 

@@ -36,6 +36,7 @@ def test_harm_is_counted_once_per_user(bad_story):
     impact = bad_story.report()["impact"]
     assert (impact["failed_requests"], impact["users_harmed"], impact["canary_users"]) == (4, 3, 3)
     assert impact["lanes"]["canary"]["requests"] == 6
+    assert impact["lanes"]["canary"]["errors"] == {"500": 4}
 
 
 def test_the_timeline_is_in_order_and_has_both_views(bad_story):

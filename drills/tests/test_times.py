@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from drill.samples import kind_of_error
 from release import events as e
 
 BASELINE = "sha256:" + "b" * 64
@@ -119,3 +120,15 @@ def test_an_unnamed_answer_belongs_to_the_lane_that_served_its_user_between_the_
     facts = told.facts()
     lane_of = {response.user: lane for response, lane in zip(facts.responses, facts.lanes, strict=True) if response.failed}
     assert lane_of == {"a": "canary", "b": "baseline", "nobody-knows": "edge", "before": "edge"}
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ({"type": "/problems/overloaded", "status": 503}, "503 overloaded"),
+        (None, "503"),
+        (["no problem document"], "503"),
+    ],
+)
+def test_an_error_is_named_as_the_store_names_it(body, kind):
+    assert kind_of_error(503, body) == kind

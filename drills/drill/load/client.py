@@ -16,7 +16,7 @@ from locust.env import Environment
 
 from drill.load.schedule import CONCURRENCY, KIND, Arrival, Plan
 from drill.load.shop import Request, Shop
-from drill.samples import ClientTotals, Response
+from drill.samples import ClientTotals, Response, kind_of_error
 
 TIMEOUT_S = 6.0
 FLUSH_S = 0.1
@@ -66,7 +66,8 @@ class Client:
             problem = getattr(answer, "error", None)
             return 0, None, None, f"{type(problem).__name__}: {problem}", None
         release, variants = (answer.headers.get(name) for name in ("x-release", "x-variants"))
-        return answer.status_code, str(release) if release else None, answer.content, None, str(variants) if variants else None
+        error = kind_of_error(answer.status_code, _json(answer.content)) if answer.status_code >= 500 else None
+        return answer.status_code, str(release) if release else None, answer.content, error, str(variants) if variants else None
 
 
 def _json(text: bytes | None) -> Any:

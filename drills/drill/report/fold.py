@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -103,6 +104,7 @@ def _lane(responses: Sequence[Response], slow_ms: float) -> dict[str, Any]:
     return {
         "requests": len(responses),
         "failed": sum(response.failed for response in responses),
+        "errors": dict(Counter(response.error or str(response.status) for response in responses if response.failed).most_common()),
         "slow": sum(response.latency_ms >= slow_ms for response in responses),
         "latency_ms_p50": round(percentile(ranked, 50), 1) if ranked else None,
         "latency_ms_p95": round(percentile(ranked, 95), 1) if ranked else None,

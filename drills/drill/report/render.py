@@ -61,6 +61,7 @@ def _environment() -> Environment:
     environment.globals |= {
         "many": words.many,
         "headline": words.headline,
+        "errors": words.errors,
         "evidence": words.evidence,
         "TIMES": words.TIMES,
         "CURES": words.CURES,

@@ -49,6 +49,11 @@ def seconds(value: float | None) -> str:
     return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s" if value < 100 else f"{value:.0f} s"
 
 
+def errors(lane: dict[str, Any]) -> str:
+    """`50 × 503 overloaded, 1 × no answer within 6 s`."""
+    return ", ".join(f"{count} × {error}" for error, count in lane["errors"].items())
+
+
 def budget(value: float | None) -> str:
     """As the scenario has it."""
     return "–" if value is None else f"{value:g} s"

@@ -19,10 +19,11 @@ from release.policy import Policy
 
 COUNTRY = "DE"
 AT_ONCE = 4  # so that every instance gets some of the warm-up
+USER = "smoke-test"  # always the same: which variants of flags the smoke meets is not drawn anew for each rollout
 
 
 class HttpSmoke:
-    """Implements the port Smoke. Its orders are real ones, of a client whose id starts with `smoke-`."""
+    """Implements the port Smoke. Its orders are real ones, of the client USER."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
@@ -41,7 +42,7 @@ class Journey:
         self.release, self.limit_s = release, limit_s
         self.end_s = time.monotonic() + limit_s
         self.steps_ms: dict[str, float] = {}
-        who = {"x-release": short(release.digest), "x-client-id": f"smoke-{uuid.uuid4().hex[:12]}"}
+        who = {"x-release": short(release.digest), "x-client-id": USER}
         self.client = httpx.Client(base_url=address, headers=who, timeout=limit_s, trust_env=False)
 
     def __enter__(self) -> Journey:
