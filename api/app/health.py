@@ -13,7 +13,7 @@ from sqlalchemy import text
 from app.database import Transaction
 from app.problems import DatabaseAway, InternalError, Overloaded, WrongSchema, documented
 
-RUNS_ON = frozenset(json.loads((Path(__file__).parents[2] / "db" / "schema.json").read_text())["runs_on"])
+RUNS_ON = tuple(json.loads((Path(__file__).parents[2] / "db" / "schema.json").read_text())["runs_on"])
 
 INSTANCE = Gauge(
     "slipway_instance_info", "What this instance is: joins its other metrics with a release.", ["release", "digest", "revision"]
@@ -40,9 +40,12 @@ async def livez() -> State:
 @router.get("/readyz", responses=documented(InternalError, DatabaseAway, Overloaded, WrongSchema))
 async def readyz(transaction: Transaction) -> State:
     """The database answers, and its schema is one that this release runs on."""
-    schema = await _schema_revision(transaction)
-    if schema not in RUNS_ON:
-        raise WrongSchema(f"The database is at schema {schema or 'none'}; this release runs on {', '.join(sorted(RUNS_ON))}.")
+    schema, floor = await _schema(transaction)
+    newest = RUNS_ON[-1]
+    later = schema is not None and floor is not None and floor <= newest < schema
+    if schema not in RUNS_ON and not later:
+        needs = f", which serves releases that are made for {floor} or later" if floor else ""
+        raise WrongSchema(f"The database is at schema {schema or 'none'}{needs}; this release runs on {', '.join(RUNS_ON)}.")
     return State(state="ready")
 
 
@@ -59,6 +62,13 @@ async def metrics(request: Request) -> Response:
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _schema_revision(transaction: Transaction) -> str | None:
-    migrated = await transaction.scalar(text("SELECT to_regclass('alembic_version') IS NOT NULL"))
-    return str(await transaction.scalar(text("SELECT version_num FROM alembic_version"))) if migrated else None
+async def _schema(transaction: Transaction) -> tuple[str | None, str | None]:
+    """Revision, and its floor: what a release must at least be made for to run on it. Schemas before 0003 name none."""
+    there = (
+        await transaction.execute(
+            text("SELECT to_regclass('alembic_version') IS NOT NULL AS v, to_regclass('schema_window') IS NOT NULL AS f")
+        )
+    ).one()
+    revision = await transaction.scalar(text("SELECT version_num FROM alembic_version")) if there.v else None
+    floor = await transaction.scalar(text("SELECT floor FROM schema_window")) if there.f else None
+    return revision, floor

@@ -44,6 +44,19 @@ def test_ready_only_on_a_schema_that_it_runs_on(store: str, database: Any) -> No
     assert "9999" in answer.json()["detail"]
 
 
+def test_ready_on_a_later_schema_that_has_taken_nothing_from_it(store: str, database: Any) -> None:
+    """Expand steps leave the floor where it is; a contract step raises it."""
+    window = json.loads((Path(__file__).parents[2] / "db" / "schema.json").read_text())
+    database.sql("CREATE TABLE IF NOT EXISTS schema_window (one boolean PRIMARY KEY DEFAULT true, floor text NOT NULL)")
+    database.sql(f"DELETE FROM schema_window; INSERT INTO schema_window (floor) VALUES ('{window['runs_on'][-1]}')")
+    database.sql("UPDATE alembic_version SET version_num = '9998'")
+    assert httpx.get(f"{store}/readyz").status_code == 200
+    database.sql("UPDATE schema_window SET floor = '9998'")
+    answer = httpx.get(f"{store}/readyz")
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/wrong-schema")
+    assert "made for 9998 or later" in answer.json()["detail"]
+
+
 def test_not_ready_on_an_empty_database(empty_database: Any, serve: Callable[..., str]) -> None:
     answer = httpx.get(f"{serve(empty_database.url)}/readyz")
     assert (answer.status_code, answer.json()["type"]) == (503, "/problems/wrong-schema")

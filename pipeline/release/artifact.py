@@ -44,8 +44,15 @@ class Release:
 
     digest: str
     revision: str
-    runs_on: tuple[str, ...]  # schema revisions, oldest first; the last one is what its own migrations lead to
+    runs_on: tuple[str, ...]  # schema revisions, oldest first; release/window.py says what follows from them
     spa: bool = False  # does it carry an SPA?
+    leads_to: str | None = None  # the schema revision that its own migrations lead to; None: the last one of runs_on
+    floor: str | None = None  # of that revision; None: it is from before there were floors
+    contracts: tuple[str, ...] = ()  # those of its migrations that remove something
+
+    @property
+    def head(self) -> str:
+        return self.leads_to or self.runs_on[-1]
 
 
 @dataclass(frozen=True)
@@ -137,6 +144,18 @@ class Config(Document):
     revision: str = Field(min_length=1)
     runs_on: tuple[str, ...] = Field(min_length=1)
     spa: Literal[True] | None = None
+    head: str | None = None
+    floor: str | None = None
+    contracts: tuple[str, ...] | None = None
+
+    def release(self, digest: str) -> Release:
+        return Release(digest, self.revision, self.runs_on, bool(self.spa), self.head, self.floor, self.contracts or ())
+
+    def labels(self) -> dict[str, str]:
+        """The same for an image."""
+        said = {REVISION_LABEL: self.revision, RUNS_ON_LABEL: " ".join(self.runs_on)}
+        window = {HEAD_LABEL: self.head, FLOOR_LABEL: self.floor, CONTRACTS_LABEL: " ".join(self.contracts or ())}
+        return said | {name: text for name, text in window.items() if text}
 
 
 class ImageSettings(Document):
@@ -155,20 +174,45 @@ class ImageConfig(Document):
     def as_config(self, name: str) -> Config:
         """Raises Tampered."""
         labels = self.config.labels
-        fields = {"revision": labels.get(REVISION_LABEL, ""), "runs_on": labels.get(RUNS_ON_LABEL, "").split(), "spa": True}
+        window = {
+            "head": labels.get(HEAD_LABEL),
+            "floor": labels.get(FLOOR_LABEL),
+            "contracts": labels.get(CONTRACTS_LABEL, "").split() or None,
+        }
+        fields = {"revision": labels.get(REVISION_LABEL, ""), "runs_on": labels.get(RUNS_ON_LABEL, "").split(), "spa": True, **window}
         return decode(json.dumps(fields).encode(), Config, name)
 
 
 REVISION_LABEL, RUNS_ON_LABEL = "org.opencontainers.image.revision", "slipway.runs-on"
+HEAD_LABEL, FLOOR_LABEL, CONTRACTS_LABEL = "slipway.schema-head", "slipway.schema-floor", "slipway.schema-contracts"
 
 
 class SchemaWindow(Document):
-    """db/schema.json: the schema revisions that this code runs on, oldest first, ending with what its migrations lead to."""
+    """db/schema.json: what this code's migrations lead to, the revisions that it runs on, oldest first, and what the removing ones are.
+
+    `runs_on` may name a later revision than `head`: the release that stops to use a column runs with and without it. No `floor`: from
+    before there were floors.
+    """
 
     model_config = ConfigDict(alias_generator=None, extra="ignore")
 
     head: str = Field(min_length=1)
     runs_on: tuple[str, ...] = Field(min_length=1)
+    floor: str | None = Field(default=None, min_length=1)
+    contracts: tuple[str, ...] = ()
+
+    def fault(self) -> str | None:
+        if list(self.runs_on) != sorted(set(self.runs_on)):
+            return "runs_on is not in order"
+        if self.head not in self.runs_on:
+            return f"its head is {self.head!r}, on which it does not run"
+        if self.floor is None and self.head != self.runs_on[-1]:
+            return f"it has no floor, but ends runs_on with {self.runs_on[-1]!r}, not its head {self.head!r}"
+        if self.floor is not None and self.floor > self.runs_on[-1]:
+            return f"its floor is {self.floor!r}, which is later than all it runs on"
+        if self.contracts and max(self.contracts) > self.head:
+            return f"contracts has {max(self.contracts)!r}, but its head is {self.head!r}"
+        return None
 
 
 class Subject(Document):
@@ -233,9 +277,14 @@ def config(files: Iterable[File], revision: str) -> Config:
         if needed not in shipped:
             raise BuildFailed(f"{needed} is missing.", remedy=f"Restore it: `git checkout HEAD -- {needed}`.")
     window = decode(shipped[SCHEMA], SchemaWindow, SCHEMA, BuildFailed)
-    if window.runs_on[-1] != window.head:
-        raise BuildFailed(f"{SCHEMA} ends runs_on with {window.runs_on[-1]!r}, but its head is {window.head!r}.")
-    return Config(revision=revision, runs_on=window.runs_on, spa=True if PAGE in shipped else None)
+    if fault := window.fault():
+        raise BuildFailed(f"{SCHEMA}: {fault}.", remedy="Mend it; runbooks/schema-window.md says what each field means.")
+    spa: Literal[True] | None = True if PAGE in shipped else None
+    if window.floor is None:
+        return Config(revision=revision, runs_on=window.runs_on, spa=spa)
+    return Config(
+        revision=revision, runs_on=window.runs_on, spa=spa, head=window.head, floor=window.floor, contracts=window.contracts or None
+    )
 
 
 def descriptor(media_type: str, data: bytes, artifact_type: str | None = None) -> Descriptor:

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-from release import errors, gate, telemetry
+from release import errors, gate, telemetry, window
 from release import events as e
 from release.artifact import Release
 from release.ledger import Ledger, fold
@@ -190,9 +190,10 @@ class Engine:
         match command:
             case e.Verify():
                 release = self._release(command.digest)
+                self._check_schema(release)
                 return e.ReleaseVerified(release.digest, release.revision, release.runs_on)
             case e.Migrate():
-                self.world.runtime.migrate(self._release(command.digest))
+                self._migrate(self._release(command.digest))
                 return e.SchemaMigrated(command.digest, self._since(started_s))
             case e.Start():
                 going_back = self.state.rollout is not None and self.state.rollout.target is not None
@@ -203,6 +204,18 @@ class Engine:
             case e.SetSplit():
                 return self._set_split(command)
         raise AssertionError(command)
+
+    def _check_schema(self, release: Release) -> None:
+        """Raises OutsideWindow."""
+        warm = [self._release(digest) for digest in (self.state.baseline, *self.state.pinned) if digest]
+        if problem := window.refusal(release, self.world.runtime.schema(), warm):
+            raise problem
+
+    def _migrate(self, release: Release) -> None:
+        """Forward only: where the schema is there already, or further, nothing runs."""
+        schema = self.world.runtime.schema()
+        if schema is None or schema.revision < release.head:
+            self.world.runtime.migrate(release)
 
     def _set_split(self, command: e.SetSplit) -> e.SplitSet:
         edge, clock = self.world.edge, self.world.clock

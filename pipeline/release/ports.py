@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from release.artifact import Release
 from release.telemetry import Look
 from release.traffic import Backend, Split
+from release.window import Schema
 
 
 class Artifacts(Protocol):
@@ -36,6 +37,10 @@ class Runtime(Protocol):
 
     def migrate(self, release: Release) -> None:
         """Bring the schema to the release's newest revision. Raises DatabaseFailed."""
+        ...
+
+    def schema(self) -> Schema | None:
+        """What the database is at now, read from it; None where nothing was migrated yet. Raises DatabaseFailed."""
         ...
 
     def start(self, release: Release) -> Backend:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from release.artifact import (
     SCHEMA,
     Config,
     File,
+    ImageConfig,
     Kind,
     Manifest,
     checked,
@@ -89,6 +91,16 @@ def test_the_configuration_says_revision_and_schema_window() -> None:
     assert encode(made) == b'{"revision":"abc","runs_on":["0001","0002"]}'
 
 
+def test_the_configuration_says_the_floor_and_the_contract_steps_on_both_kinds_of_artifact() -> None:
+    made = config(window('{"head": "0004", "runs_on": ["0004", "0005"], "floor": "0002", "contracts": ["0003"]}'), "abc")
+    release = made.release(DIGEST)
+    assert (release.head, release.runs_on, release.floor, release.contracts) == ("0004", ("0004", "0005"), "0002", ("0003",))
+    image = ImageConfig.model_validate({"config": {"Labels": made.labels()}}).as_config("image").release(DIGEST)
+    assert image == replace(release, spa=True)
+    old = Config(revision="abc", runs_on=("0001", "0002")).release(DIGEST)
+    assert (old.head, old.floor, old.contracts) == ("0002", None, ())
+
+
 def test_the_configuration_says_whether_there_is_an_spa() -> None:
     made = config([*window('{"head": "1", "runs_on": ["1"]}'), File(PAGE, b"<p>")], "abc")
     assert encode(made) == b'{"revision":"abc","runs_on":["1"],"spa":true}'
@@ -98,6 +110,10 @@ def test_the_configuration_says_whether_there_is_an_spa() -> None:
     ("text", "field"),
     [
         ('{"head": "0002", "runs_on": ["0001"]}', "head is '0002'"),
+        ('{"head": "0001", "runs_on": ["0001", "0002"]}', "no floor"),
+        ('{"head": "0002", "runs_on": ["0002", "0001"], "floor": "0001"}', "not in order"),
+        ('{"head": "0002", "runs_on": ["0002"], "floor": "0003"}', "its floor is '0003'"),
+        ('{"head": "0002", "runs_on": ["0002", "0003"], "floor": "0002", "contracts": ["0003"]}', "contracts has '0003'"),
         ('{"head": "0001", "runs_on": []}', "runs_on"),
         ('{"head": "0001"}', "runs_on"),
         ('{"head": 1, "runs_on": [1]}', "head"),

@@ -137,6 +137,13 @@ def test_what_ends_at_start_is_told_at_once_with_its_last_words(world: World) ->
     assert world.runtime.running() == [world.good.digest]
 
 
+def test_the_database_says_its_schema(world: World) -> None:
+    head = json.loads((CHECKOUT / "db" / "schema.json").read_text())["head"]
+    said = world.runtime.schema()
+    assert said
+    assert said.revision == head
+
+
 def test_what_never_gets_ready_says_what_it_answered(world: World) -> None:
     patient = POLICY.model_copy(update={"limits": POLICY.limits.model_copy(update={"start_s": 4.0})})
 

@@ -2,91 +2,24 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from lab import NEW, NEXT, OLD, OLDER, Lab, brief_policy
 
 from release import errors
 from release import events as e
-from release.adapters.memory import MemoryArtifacts, MemoryClock, MemoryEdge, MemoryFlags, MemoryRuntime, MemorySmoke
-from release.engine import Engine, World
-from release.events import Event
-from release.home import Home
+from release.artifact import Release
+from release.engine import Engine
 from release.ledger import Entry, Ledger, read
 from release.policy import Policy
-from release.policy import read as read_policy
 from release.traffic import Split
-
-OLDER, OLD, NEW, NEXT = (f"sha256:{digit * 64}" for digit in "0123")
-
-
-class Killed(BaseException):
-    """kill -9: nothing after it runs."""
-
-
-class Lab:
-    """An environment on in-memory adapters that survive their engine, as real processes do."""
-
-    def __init__(self, folder: Path, policy: Policy) -> None:
-        self.policy = policy
-        self.path = folder / "ledger.jsonl"
-        self.clock = MemoryClock()
-        self.flags = MemoryFlags()
-        self.edge = MemoryEdge(self.clock, self.flags)
-        self.runtime = MemoryRuntime()
-        self.artifacts = MemoryArtifacts()
-        self.smoke = MemorySmoke()
-        for digest in (OLDER, OLD, NEW, NEXT):
-            self.artifacts.add(digest)
-
-    def engine(self) -> Engine:
-        world = World(self.artifacts, self.runtime, self.edge, self.smoke, self.clock, flags=self.flags)
-        return Engine(self.policy, Ledger(self.path, actor="lab"), world)
-
-    def serving(self, *digests: str) -> Lab:
-        for digest in digests:
-            assert self.engine().deploy(digest, "set the scene").outcome == "promoted"
-        return self
-
-    def fork(self, folder: Path, lines: int | None = None) -> Lab:
-        """The same world and ledger (or its first `lines`) once more."""
-        twin = copy.deepcopy(self)
-        twin.path = folder / "ledger.jsonl"
-        folder.mkdir()
-        twin.path.write_bytes(b"".join(self.path.read_bytes().splitlines(keepends=True)[:lines]))
-        return twin
-
-    def killed_after(self, writes: int, action: Callable[[Engine], object]) -> bool:
-        """Run `action` on an engine that dies right after its `writes`-th ledger entry. False when it ended before."""
-        engine = self.engine()
-
-        def count(_: Entry) -> None:
-            nonlocal writes
-            writes -= 1
-            if writes == 0:
-                raise Killed
-
-        engine.ledger.listener = count
-        try:
-            action(engine)
-        except Killed:
-            return True
-        return False
-
-    def names(self) -> list[str]:
-        return [entry.name for entry in read(self.path)]
-
-    def last(self, kind: type[Event]) -> Event:
-        return next(fact for entry in reversed(read(self.path)) if isinstance(fact := entry.fact(), kind))
 
 
 @pytest.fixture(scope="module")
 def policy() -> Policy:
-    """The real one with brief bakes: what takes a minute there takes as many looks here."""
-    real = read_policy(Home.find().policy)
-    return real.model_copy(update={"steps": tuple(step.model_copy(update={"bake_s": min(step.bake_s, 3)}) for step in real.steps)})
+    return brief_policy()
 
 
 @pytest.fixture
@@ -274,6 +207,8 @@ def test_trouble_before_the_first_user_is_seen_by_nobody(lab: Lab, trouble: str)
     if trouble == "smoke":
         lab.smoke.fails.add(NEW)
     if trouble == "migration":
+        lab.artifacts.releases[OLD] = Release(OLD, "0" * 40, ("0001", "0002"), leads_to="0001", floor="0001")
+        lab.artifacts.releases[NEW] = Release(NEW, "0" * 40, ("0001", "0002"))
         lab.runtime.migrations_fail = True
     if trouble == "edge":
         lab.edge.refuses = 1

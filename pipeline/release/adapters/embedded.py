@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 
 from release import artifact, runtime
+from release.adapters import schema
 from release.adapters.assets import share
 from release.adapters.postgres import Postgres
 from release.adapters.processes import Processes, Record
@@ -23,6 +24,7 @@ from release.policy import Policy
 from release.ports import Artifacts
 from release.runtime import Program
 from release.traffic import Backend, loopback
+from release.window import Schema
 
 POLL_S = 0.03
 ANSWER_S = 3.0
@@ -50,6 +52,10 @@ class EmbeddedRuntime:
             raise DatabaseFailed(f"The migrations of {short(release.digest)} did not end within {MIGRATE_S:g} s.") from problem
         if done.returncode != 0:
             raise DatabaseFailed(f"The migrations of {short(release.digest)} failed:\n{_end(done.stderr or done.stdout)}")
+
+    def schema(self) -> Schema | None:
+        self.postgres.ensure()
+        return schema.read(self.postgres.psql)
 
     def start(self, release: Release) -> Backend:
         """Instances that live are kept: one that died must not cost the users of its twin."""

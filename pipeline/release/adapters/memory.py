@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from release import errors
+from release import errors, window
 from release.artifact import Release, checked
 from release.ports import Ack, FlagsState, FlagState
 from release.telemetry import NO_ANSWERS, Counters, Look, Used
@@ -70,11 +70,18 @@ class MemoryRuntime:
     up: dict[str, Backend] = field(default_factory=dict)
     never_ready: set[str] = field(default_factory=set)
     migrations_fail: bool = False
+    at: window.Schema | None = None
+    migrated: list[str] = field(default_factory=list)  # whose migrations ran
     _ports: int = 20_000
 
-    def migrate(self, release: Release) -> None:  # noqa: ARG002
+    def migrate(self, release: Release) -> None:
         if self.migrations_fail:
             raise errors.DatabaseFailed("The database does not answer.")
+        self.at = window.after(release, self.at)
+        self.migrated.append(release.digest)
+
+    def schema(self) -> window.Schema | None:
+        return self.at
 
     def start(self, release: Release) -> Backend:
         if release.digest in self.never_ready:

@@ -63,7 +63,7 @@ class OciArtifacts:
         self._attestations.signed(digest, Kind.SIGNATURE, content.manifest)
         check_sbom(self._attestations.statement(digest, Kind.SBOM), locked(content.files, Tampered), digest)
         check_provenance(self._attestations.statement(digest, Kind.PROVENANCE), content.config, content.lock, digest)
-        return Release(digest, content.config.revision, content.config.runs_on, bool(content.config.spa))
+        return content.config.release(digest)
 
     def lock(self, digest: str) -> bytes:
         """What pins its dependencies. Raises UnknownDigest or Tampered."""

@@ -27,8 +27,6 @@ from release.artifact import (
     EMPTY,
     IMAGE_CONFIG_TYPE,
     OF_IMAGE,
-    REVISION_LABEL,
-    RUNS_ON_LABEL,
     File,
     Index,
     Kind,
@@ -78,9 +76,8 @@ def _recipe(path: Path, name: str) -> File:
 def _build(tree: source.Source, recipe: tuple[File, ...], folder: Path, cached: bool) -> bytes:
     """The image as an OCI layout in `folder`; its manifest. A function of the source: no clock, no key, no attestation of BuildKit's."""
     says = config(tree.files, tree.revision)
-    labels = {REVISION_LABEL: says.revision, RUNS_ON_LABEL: " ".join(says.runs_on)}
     argv = ["buildx", "build", "--quiet", "--provenance=false", "--sbom=false", "--build-arg", f"REVISION={says.revision}"]
-    argv += [part for name, value in labels.items() for part in ("--label", f"{name}={value}")]
+    argv += [part for name, value in says.labels().items() for part in ("--label", f"{name}={value}")]
     argv += [] if cached else ["--no-cache"]
     argv += ["--output", OUTPUT.format(folder=folder), "-"]
     context = layer.pack((*tree.files, *recipe))

@@ -41,7 +41,7 @@ class Images:
         about.statement(digest, Kind.IMAGE_SIGNATURE)
         check_image_sbom(about.statement(digest, Kind.SBOM), digest)
         check_provenance(about.statement(digest, Kind.PROVENANCE), config, None, digest)
-        return Release(digest, config.revision, config.runs_on, spa=True)
+        return config.release(digest)
 
     def sbom(self, digest: str) -> Mapping[str, Any]:
         """Its CycloneDX document. The caller has verified it."""

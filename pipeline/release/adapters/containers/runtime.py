@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 import httpx
 
+from release.adapters import schema
+from release.adapters.containers.database import PostgresContainer
 from release.adapters.containers.docker import CommandFailed, run
 from release.adapters.containers.project import Project
 from release.adapters.files import put
@@ -19,6 +21,7 @@ from release.home import short
 from release.policy import Policy
 from release.runtime import instance_name, origin_name
 from release.traffic import Backend
+from release.window import Schema
 
 PORT = 8000
 POLL_S, ANSWER_S = 0.1, 1.0
@@ -50,6 +53,11 @@ class ComposeRuntime:
             self.project.compose("run", "--rm", "--no-deps", "--no-TTY", "migrate", **variables)
         except CommandFailed as problem:
             raise DatabaseFailed(f"The migrations of {short(release.digest)} failed:\n{problem}") from problem
+
+    def schema(self) -> Schema | None:
+        database = PostgresContainer(self.project)
+        database.ensure()
+        return schema.read(database.psql)
 
     def tokens(self, release: Release, words: Sequence[str]) -> str:
         variables = {"SLIPWAY_BASELINE": self._image(release.digest), "SLIPWAY_BASELINE_DIGEST": release.digest}
