@@ -33,7 +33,7 @@ def test_nothing_found(database: Any, serve: Callable[..., str], operator_token:
         "--max-examples",
         "30",
         "--max-time",
-        "100",
+        "60",
         "--no-color",
     ]
     words += ["--header", f"Authorization: Bearer {token}"]

@@ -95,6 +95,11 @@ class Done:
         return self.ended_s - self.began_s
 
 
+def before_users(stages: Stages) -> tuple[Stage, ...]:
+    """All but those of production."""
+    return tuple(stage for stage in stages.stages if stage.part != USERS)
+
+
 def until(stages: Stages, last: str) -> tuple[Stage, ...]:
     """`last` and all that stands before it: a part of the pipeline that leaves no gate out. Raises UsageError."""
     if last not in (names := [stage.name for stage in stages.stages]):

@@ -66,6 +66,7 @@ def _written(folder: Path, value: dict[str, Any]) -> Path:
 def test_a_part_of_it_leaves_no_gate_out() -> None:
     some = of(a="", b="a", c="", p="a b c")
     assert names(stages.until(some, "b")) == ["a", "b"]
+    assert names(stages.before_users(some)) == ["a", "b", "c"]
     assert names(stages.until(some, "p")) == ["a", "b", "c", "p"]
     with pytest.raises(errors.UsageError, match="no stage 'x'"):
         stages.until(some, "x")

@@ -50,7 +50,7 @@ def pipeline(until: str | None, approved_by: str | None, slots: int, runtime: Ru
     The first failure stops the others; then nothing of it runs any more. The timing table goes to reports/pipeline-….
 
     \b
-    release pipeline                              up to a release in staging
+    release pipeline                              up to a release in staging, and the rehearsal of its way back
     release pipeline --approved-by ada            and to production, as canary from 1 to 100 %
     release pipeline --until unit                 first feedback
     """
@@ -61,7 +61,7 @@ def pipeline(until: str | None, approved_by: str | None, slots: int, runtime: Ru
         return
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _as_ctrl_c)  # SIGINT, too: a shell that runs us in the background has it ignored, and so would the stages
-    wanted = stages.until(every, until or _last(every, approved=bool(approved_by)))
+    wanted = stages.until(every, until) if until else every.stages if approved_by else stages.before_users(every)
     folder = _folder(home)
     variables = {"RUNTIME": runtime, **({"APPROVED_BY": approved_by} if approved_by else {})}
 
@@ -102,10 +102,6 @@ def _list(every: stages.Stages, as_json: bool) -> None:
         out.print(part, style="bold")
         for stage in those:
             out.print(f"  {stage.name:<12}  {stage.what}", markup=False)
-
-
-def _last(every: stages.Stages, *, approved: bool) -> str:
-    return [stage.name for stage in every.stages if approved or stage.part != USERS][-1]
 
 
 def _folder(home: Home) -> Path:
