@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from policies import policy_file
 
 from drill.scenario import Load
 from drill.traffic import Traffic
@@ -33,19 +33,6 @@ QUICK = {  # decides after a few dozen requests, so that a test of the way need 
     "slow_ms": 4000,  # how fast a busy machine answers is not what these tests are about
     "gate": {"budget": 0.3, "slo_bad_share": 0.05},  # nor is a burst of 503s while a neighbour stalls its disk
 }
-
-
-def policy_file(folder: Path, steps: list[dict[str, float]], **changes: Any) -> Path:
-    """pipeline/policy.yaml with other steps, limits, and budgets of both indicators."""
-    value = yaml.safe_load((ROOT / "pipeline" / "policy.yaml").read_text())
-    value["steps"] = steps
-    value["limits"].update(changes.get("limits", {}))
-    value["gate"]["slow_ms"] = changes.get("slow_ms", value["gate"]["slow_ms"])
-    for indicator in value["gate"]["indicators"].values():
-        indicator.update(changes.get("gate", {}))
-    path = folder / "policy.yaml"
-    path.write_text(yaml.safe_dump(value))
-    return path
 
 
 class FullLoad:

@@ -58,6 +58,7 @@ class Engine:
         self.pending: tuple[e.Command, ...] = ()
         self.ended: e.RolloutEnded | None = None
         self._releases: dict[str, Release] = {}
+        self._schema: window.Schema | None = None  # as it was when the release was verified
         self._watching: e.Watch | None = None
         self._gate = gate.start(policy)
         self._blame = gate.Attribution()
@@ -206,15 +207,15 @@ class Engine:
         raise AssertionError(command)
 
     def _check_schema(self, release: Release) -> None:
-        """Raises OutsideWindow."""
+        """Raises OutsideWindow. The schema is asked for once per rollout: nobody else migrates while we hold the lock."""
         warm = [self._release(digest) for digest in (self.state.baseline, *self.state.pinned) if digest]
-        if problem := window.refusal(release, self.world.runtime.schema(), warm):
+        self._schema = self.world.runtime.schema()
+        if problem := window.refusal(release, self._schema, warm):
             raise problem
 
     def _migrate(self, release: Release) -> None:
         """Forward only: where the schema is there already, or further, nothing runs."""
-        schema = self.world.runtime.schema()
-        if schema is None or schema.revision < release.head:
+        if self._schema is None or self._schema.revision < release.head:
             self.world.runtime.migrate(release)
 
     def _set_split(self, command: e.SetSplit) -> e.SplitSet:

@@ -53,7 +53,7 @@ class Stages(Frozen):
     @model_validator(mode="after")
     def _no_way_around(self) -> Stages:
         """Everything before production is a gate in front of it."""
-        gates = {stage.name for stage in self.stages if stage.part != USERS}
+        gates = {stage.name for stage in before_users(self)}
         for stage in self.stages:
             if stage.part == USERS and (around := gates - self.behind(stage.name)):
                 raise ValueError(f"stage {stage.name} can be reached around {', '.join(sorted(around))}")

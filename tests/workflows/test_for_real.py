@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from policies import policy_file
 
 from workflows.runner import SUCCESS, TARGETS_RUN, Ended, Runner, covered
 
@@ -28,13 +28,7 @@ def quick(tmp_path: Path) -> Path:
 
     It is set as a machine's own environment; `make staging` has its own policy, and that is not touched.
     """
-    value = yaml.safe_load((ROOT / "pipeline" / "policy.yaml").read_text())
-    value["steps"] = STEPS
-    for indicator in value["gate"]["indicators"].values():
-        indicator |= {"budget": 0.3, "slo_bad_share": 0.05}
-    path = tmp_path / "quick.yaml"
-    path.write_text(yaml.safe_dump(value))
-    return path
+    return policy_file(tmp_path, STEPS, gate={"budget": 0.3, "slo_bad_share": 0.05})
 
 
 @pytest.fixture
