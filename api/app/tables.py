@@ -51,6 +51,17 @@ products = Table(
     CheckConstraint("tax_class IN ('standard', 'reduced')", name="tax_class_known"),
 )
 
+discount_codes = Table(
+    "discount_codes",
+    metadata,
+    Column("code", Text, primary_key=True),
+    Column("percent_off", SmallInteger),
+    Column("free_every", SmallInteger),
+    CheckConstraint("code ~ '^[A-Z0-9-]{1,64}$'", name="code_normal"),
+    CheckConstraint("num_nonnulls(percent_off, free_every) = 1", name="one_rule"),
+    CheckConstraint("coalesce(percent_off BETWEEN 1 AND 100, free_every > 1)", name="rule_makes_sense"),
+)
+
 orders = Table(
     "orders",
     metadata,
@@ -59,7 +70,8 @@ orders = Table(
     Column("idempotency_key", Text, nullable=False),
     Column("request_hash", Text, nullable=False),
     Column("country", Text, nullable=False),
-    Column("coupon", Text),
+    Column("coupon", Text),  # as typed
+    Column("discount_code", Text, ForeignKey("discount_codes.code")),  # what that meant
     Column("currency", Text, nullable=False),
     Column("discount_cents", BigInteger, nullable=False),
     Column("volume_discount_cents", BigInteger, nullable=False, server_default=text("0")),  # a part of discount_cents
@@ -68,7 +80,9 @@ orders = Table(
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     UniqueConstraint("client_id", "idempotency_key"),
     CheckConstraint("discount_cents >= 0 AND net_cents >= 0 AND tax_cents >= 0", name="amounts_not_negative"),
+    CheckConstraint("discount_code ~ '^[A-Z0-9-]{1,64}$'", name="discount_code_normal"),
     Index("orders_newest_first", "client_id", "created_at", "id"),
+    Index("orders_discount_code", "discount_code"),
 )
 
 order_lines = Table(
@@ -134,4 +148,31 @@ ops_tokens = Table(
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Column("revoked_at", DateTime(timezone=True)),
+)
+
+schema_window = Table(
+    "schema_window",
+    metadata,
+    Column("one", Boolean, primary_key=True, server_default=true()),
+    Column("floor", Text, nullable=False),  # a release must at least be made for this revision to run here
+    CheckConstraint("one", name="one_row"),
+)
+
+backfills = Table(
+    "backfills",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("after_id", Uuid),  # all up to this id are done
+    Column("upper_id", Uuid),  # the last one that was there at the start
+    Column("seen", BigInteger, nullable=False, server_default=text("0")),
+    Column("filled", BigInteger, nullable=False, server_default=text("0")),
+    Column("started_at", DateTime(timezone=True)),
+    Column("finished_at", DateTime(timezone=True)),
+)
+
+unknown_coupons = Table(
+    "unknown_coupons",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("coupon", Text, nullable=False),
 )

@@ -27,7 +27,7 @@ def test_the_flags_that_ship_are_those_that_the_code_asks_for() -> None:
 
 def test_a_stale_flag_is_named_with_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
     assert stale.main(["--today", "2027-05-31"]) == 0
-    assert capsys.readouterr().out == "None of 1 flags is stale.\n"
+    assert capsys.readouterr().out == "None of 2 flags is stale.\n"
     assert stale.main(["--today", "2027-06-01"]) == 1
     assert capsys.readouterr().out == "pricing-v2: It expired on 2027-05-31.\n"
     assert stale.main(["--today", "2027-06-01", "--json"]) == 1

@@ -25,11 +25,14 @@ class Ops(NamedTuple):
 
     def share(self, percentage: int, **more: Any) -> int:
         """Sets it whatever the version; returns the version of all flags."""
-        (flag,) = self.client.get("/api/ops/flags").json()["flags"]
+        flag = self.state()
         body = {"reason": "a test", "version": flag["version"], "percentage": {"variant": "on", "percentage": percentage}, **more}
         answer = self.client.patch(FLAG, json=body)
         assert answer.status_code == 200, answer.text
         return int(answer.json()["flags_version"])
+
+    def state(self) -> dict[str, Any]:
+        return next(flag for flag in self.client.get("/api/ops/flags").json()["flags"] if flag["key"] == "pricing-v2")
 
     def kill(self) -> int:
         return int(self.client.post(f"{FLAG}/kill", json={"reason": "a test"}).json()["flags_version"])
@@ -100,7 +103,7 @@ def until_version(store: str, version: int) -> None:
 def test_rules_see_the_country(database: Any, serve: Callable[..., str], ops_of: Callable[[str], Ops]) -> None:
     store = serve(database.url)
     ops = ops_of(store)
-    (flag,) = ops.client.get("/api/ops/flags").json()["flags"]
+    flag = ops.state()
     only_french = {**flag["definition"], "targeting": {"if": [{"==": [{"var": "country"}, "FR"]}, "on", "off"]}}
     changed = ops.client.put(FLAG, json={"reason": "France first", "version": 1, "definition": only_french}).json()
     until_version(store, changed["flags_version"])

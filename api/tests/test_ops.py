@@ -116,7 +116,11 @@ def test_each_change_says_who_why_what_and_is_chained(ops: httpx.Client) -> None
     assert ops.post("/api/ops/freeze", json={"reason": "rollback"}).json()["frozen"]["actor"] == "on-call"
     assert ops.post("/api/ops/unfreeze", json={"reason": "cured"}).json() == {"frozen": None, "flags_version": 5}
     state = ops.get("/api/ops/flags").json()
-    assert (state["version"], state["frozen"], [flag["key"] for flag in state["flags"]]) == (5, None, ["colour", "pricing-v2"])
+    assert (state["version"], state["frozen"], [flag["key"] for flag in state["flags"]]) == (
+        5,
+        None,
+        ["colour", "discount-codes", "pricing-v2"],
+    )
     entries = state["changes"][::-1]
     assert [(entry["action"], entry["flag"], entry["reason"], entry["actor"]) for entry in entries] == [
         ("flag_set", "pricing-v2", "a test", "on-call"),
@@ -196,7 +200,7 @@ def test_an_import_with_one_bad_entry_applies_nothing(ops: httpx.Client, databas
     assert stored(database) == before
     done = ops.post("/api/ops/definitions", json={"reason": "a test", "flags": changed}).json()
     assert done == {"changed": ["colour", "pricing-v2"], "flags_version": 2}
-    assert ops.get("/api/ops/definitions").json()["flags"] == changed
+    assert ops.get("/api/ops/definitions").json()["flags"] == {**good, **changed}
     assert ops.post("/api/ops/definitions", json={"reason": "again", "flags": changed}).json() == {"changed": [], "flags_version": 2}
 
 

@@ -18,12 +18,12 @@ phase = "expand"  # expand (adds, old code runs on), migrate (backfill) or contr
 
 def upgrade() -> None:
     # Users wait behind a lock that we wait for: give up soon, run again later.
-    op.execute("SET LOCAL lock_timeout = '1s'")
+    op.execute("SET LOCAL lock_timeout = '200ms'")
     op.execute("SET LOCAL statement_timeout = '30s'")
     ${upgrades if upgrades else "pass"}
 
 
 def downgrade() -> None:
-    op.execute("SET LOCAL lock_timeout = '1s'")
+    op.execute("SET LOCAL lock_timeout = '200ms'")
     op.execute("SET LOCAL statement_timeout = '30s'")
     ${downgrades if downgrades else "pass"}

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,7 @@ import pytest
 
 DB = Path(__file__).parents[1]
 WINDOW = json.loads((DB / "schema.json").read_text())
+# As the release before the discount codes writes it: it names neither of the columns that came later.
 ORDER = """
 INSERT INTO orders (client_id, idempotency_key, request_hash, country, coupon, currency, discount_cents, net_cents, tax_cents)
 VALUES ('u1', 'k1', 'hash', 'DE', ' free Text ', 'EUR', 0, 1290, 245);
@@ -54,12 +59,15 @@ def test_up_down_up(empty_database: Any, tmp_path: Path) -> None:
 
 @pytest.mark.real
 def test_each_step_down_and_up_keeps_orders(database: Any) -> None:
-    """All steps but the baseline's: undoing that one removes the shop."""
+    """All steps but the baseline's: undoing that one removes the shop. One after the other, and each again."""
     database.sql(ORDER)
-    alembic(database.url, "downgrade", "0001")
-    assert database.sql("SELECT net_cents FROM orders") == "1290"
+    for revision in ("0003", "0002", "0001"):
+        alembic(database.url, "downgrade", revision)
+        assert database.sql("SELECT coupon, net_cents FROM orders") == "free Text |1290"
+        alembic(database.url, "upgrade", "+1")
+        alembic(database.url, "downgrade", "-1")
     alembic(database.url, "upgrade", "head")
-    assert database.sql("SELECT client_id, net_cents FROM orders") == "u1|1290"
+    assert database.sql("SELECT coupon, client_id, net_cents, discount_code FROM orders") == "free Text |u1|1290|"
     assert database.sql("SELECT count(*) FROM order_lines") == "1"
 
 
@@ -99,6 +107,14 @@ def test_migrators_that_meet_take_turns(empty_database: Any) -> None:
         "INSERT INTO flag_freeze (reason, actor) VALUES ('r', 'a'), ('r', 'a')",
         "INSERT INTO flag_freeze (one, reason, actor) VALUES (false, 'r', 'a')",
         "INSERT INTO flag_changes VALUES (1, '', '', '', 'f', '', NULL, NULL, 'p', 'h'), (2, '', '', '', 'f', '', NULL, NULL, 'p', 'h')",
+        "INSERT INTO discount_codes VALUES ('lower', 1, NULL)",
+        "INSERT INTO discount_codes VALUES ('BOTH', 1, 2)",
+        "INSERT INTO discount_codes VALUES ('NONE', NULL, NULL)",
+        "INSERT INTO discount_codes VALUES ('NEGATIVE', -1, NULL)",
+        "INSERT INTO discount_codes VALUES ('ALL', NULL, 1)",
+        "INSERT INTO schema_window (floor) VALUES ('0009')",
+        "UPDATE orders SET discount_code = 'UNKNOWN'",
+        "UPDATE orders SET discount_code = ' welcome10 '",
         ORDER,
     ],
 )
@@ -128,3 +144,97 @@ def test_flags_start_as_they_ship_and_the_last_release_still_sells(database: Any
     assert stored == shipped
     database.sql(ORDER)
     assert database.sql("SELECT DISTINCT o.volume_discount_cents, l.volume_discount_cents FROM orders o, order_lines l") == "0|0"
+
+
+# Locks.
+
+
+@pytest.mark.real
+def test_who_reads_a_table_for_long_stops_the_migration_and_no_user(empty_database: Any) -> None:
+    """It gives up again and again, and nobody waits behind it for longer than its bound; once the table is free, it is done."""
+    url, sql = empty_database.url, empty_database.sql
+    alembic(url, "upgrade", "0002")
+    with holding(empty_database, "SELECT count(*) FROM orders") as let_go:
+        migrator = start(url, "upgrade", "head")
+        assert migrator.stdout is not None
+        assert "A lock was not to be had in time" in next(line for line in migrator.stdout if "lock" in line)
+        waits_ms = [_ms(sql, ORDER.split(";", maxsplit=1)[0].replace("'k1'", f"'k{number}'")) for number in range(10)]
+        let_go()
+    said, _ = migrator.communicate(timeout=100)
+    assert migrator.returncode == 0, said
+    assert sql("SELECT version_num FROM alembic_version") == WINDOW["head"]
+    assert sorted(waits_ms)[len(waits_ms) // 2] < 1000, waits_ms  # whoever meets a try waits for 200 ms; a busy machine adds to that
+
+
+@pytest.mark.real
+def test_in_the_end_it_says_that_it_has_given_up(database: Any, tmp_path: Path) -> None:
+    """A step without bounds of its own, which needs the whole table, while somebody reads it."""
+    url = database.url
+    folder = tmp_path / "migrations"
+    shutil.copytree(DB / "migrations", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "env.py").write_text((folder / "env.py").read_text().replace("TRIES, PAUSE_S = 12, 1.0", "TRIES, PAUSE_S = 2, 0.1"))
+    (folder / "versions" / "0099_bad.py").write_text(
+        f'revision, down_revision = "0099", "{WINDOW["head"]}"\n'
+        "from alembic import op\n\n\ndef upgrade():\n    op.execute('ALTER TABLE orders ALTER net_cents TYPE numeric')\n"
+    )
+    (tmp_path / "alembic.ini").write_text((DB / "alembic.ini").read_text().replace("%(here)s/../api", str(DB.parent / "api")))
+    with holding(database, "SELECT count(*) FROM orders"):
+        said = subprocess.run(
+            [sys.executable, "-m", "alembic", "-c", str(tmp_path / "alembic.ini"), "upgrade", "head"],
+            env={**os.environ, "SLIPWAY_DATABASE_URL": url}, capture_output=True, text=True, timeout=100, check=False,
+        )  # fmt: skip
+    assert said.returncode == 1
+    assert "Given up after 2 tries" in said.stderr
+    assert "Traceback" not in said.stderr
+    assert database.sql("SELECT version_num FROM alembic_version") == WINDOW["head"]
+
+
+@pytest.mark.real
+def test_an_index_that_was_left_half_made_is_made_anew(database: Any) -> None:
+    alembic(database.url, "downgrade", "0003")
+    database.sql(ORDER + "UPDATE orders SET coupon = NULL")
+    database.sql(
+        "CREATE INDEX orders_discount_code ON orders (client_id); UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'orders_discount_code'::regclass"
+    )
+    alembic(database.url, "upgrade", "head")
+    assert (
+        database.sql(
+            "SELECT indisvalid, pg_get_indexdef(indexrelid) LIKE '%(discount_code)' FROM pg_index WHERE indexrelid = 'orders_discount_code'::regclass"
+        )
+        == "t|t"
+    )
+    assert database.sql("SELECT bool_and(convalidated) FROM pg_constraint WHERE conrelid = 'orders'::regclass") == "t"
+
+
+def _ms(sql: Any, statement: str) -> float:
+    began_s = time.monotonic()
+    sql(statement)
+    return (time.monotonic() - began_s) * 1000
+
+
+@contextmanager
+def holding(database: Any, statement: str) -> Iterator[Callable[[], None]]:
+    """A transaction that somebody has left open."""
+    argv = [
+        str(database.server.programs / "psql"),
+        "-X",
+        "-q",
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(database.server.port),
+        "-U",
+        "postgres",
+        database.name,
+    ]
+    psql = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert psql.stdin is not None
+    assert psql.stdout is not None
+    psql.stdin.write(f"BEGIN;\n{statement};\n\\echo held\n")
+    psql.stdin.flush()
+    next(line for line in psql.stdout if line.strip() == "held")
+    try:
+        yield psql.terminate
+    finally:
+        psql.terminate()
+        psql.communicate(timeout=20)

@@ -13,7 +13,7 @@ from alembic.script import Script, ScriptDirectory
 
 DB = Path(__file__).parents[1]
 PHASES = {"baseline", "expand", "migrate", "contract"}
-TIMEOUTS = ("SET LOCAL lock_timeout = ", "SET LOCAL statement_timeout = ")
+TIMEOUTS = ("lock_timeout = ", "statement_timeout = ")
 
 
 def config(output: io.StringIO | None = None) -> Config:
@@ -35,8 +35,8 @@ def test_one_line_of_numbered_migrations_and_its_head_is_the_schema_window() -> 
     numbers = [script.revision for script in reversed(migrations())]
     assert numbers == [f"{number:04d}" for number in range(1, len(numbers) + 1)]
     assert window["head"] == numbers[-1]
-    assert window["head"] == window["runs_on"][-1]
-    assert window["runs_on"] == numbers[-len(window["runs_on"]) :]
+    assert window["head"] in window["runs_on"]  # a release that has stopped to read a column already runs on the revision that drops it
+    assert window["contracts"] == [script.revision for script in reversed(migrations()) if script.module.phase == "contract"]
 
 
 @pytest.mark.parametrize("script", migrations(), ids=lambda script: script.revision)
@@ -45,7 +45,7 @@ def test_its_phase_is_named_and_it_gives_up_in_time(script: Script) -> None:
     assert (script.module.phase == "baseline") == (script.down_revision is None)
     for steps in (sql(f":{script.down_revision or 'base'}:{script.revision}"), sql(f"{script.revision}:{script.down_revision or 'base'}")):
         first_change = min(steps.index(word) for word in ("CREATE TABLE products", "ALTER TABLE", "DROP TABLE", "UPDATE ") if word in steps)
-        for timeout in TIMEOUTS:
+        for timeout in TIMEOUTS:  # SET LOCAL in a transaction, SET where each statement is one
             assert 0 < steps.find(timeout) < first_change
 
 

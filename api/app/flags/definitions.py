@@ -58,7 +58,7 @@ OPERATORS = {
     *("missing", "missing_some", "and", "or", "map", "filter", "reduce", "all", "none", "some", *BRANCHES),
     *("fractional", "starts_with", "ends_with", "sem_ver"),
 }
-CODE_READS: Mapping[str, type] = {"pricing-v2": bool}  # what our code asks for, and with which type
+CODE_READS: Mapping[str, type] = {"pricing-v2": bool, "discount-codes": bool}  # what our code asks for, and with which type
 TYPE_NAMES = {bool: "boolean", str: "string", float: "number", dict: "object", list: "object"}
 
 

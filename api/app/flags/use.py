@@ -34,7 +34,14 @@ class Flags:
         self.client, self.release, self.scope = client, release, scope
 
     def pricing_v2(self, client_id: str | None, country: Country) -> bool:
-        return self._on("pricing-v2", EvaluationContext(client_id, {"country": str(country), "release": self.release}))
+        return self._on("pricing-v2", self._context(client_id, country))
+
+    def discount_codes(self, client_id: str | None, country: Country) -> bool:
+        """Are coupons read as codes of the table, instead of as text?"""
+        return self._on("discount-codes", self._context(client_id, country))
+
+    def _context(self, client_id: str | None, country: Country) -> EvaluationContext:
+        return EvaluationContext(client_id, {"country": str(country), "release": self.release})
 
     def _on(self, flag: str, context: EvaluationContext) -> bool:
         got = self.client.get_boolean_details(flag, False, context)

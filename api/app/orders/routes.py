@@ -57,10 +57,12 @@ async def place_order(
 
 
 @router.get("/api/orders")
-async def list_orders(transaction: Transaction, client_id: ClientId, limit: PageSize = 20, cursor: PageCursor = None) -> OrderPage:
-    return await service.page(transaction, client_id, limit, cursor)
+async def list_orders(
+    transaction: Transaction, flags: AskFlags, client_id: ClientId, limit: PageSize = 20, cursor: PageCursor = None
+) -> OrderPage:
+    return await service.page(transaction, client_id, limit, cursor, flags)
 
 
 @router.get("/api/orders/{order_id}", responses=documented(NotFound))
-async def get_order(transaction: Transaction, client_id: ClientId, order_id: UUID) -> Order:
-    return await service.one(transaction, client_id, order_id)
+async def get_order(transaction: Transaction, flags: AskFlags, client_id: ClientId, order_id: UUID) -> Order:
+    return await service.one(transaction, client_id, order_id, flags)
