@@ -31,7 +31,7 @@ HAS_WEB := $(wildcard web/package-lock.json)
 NPM := { [ -w "$$HOME" ] || export npm_config_cache="$(CURDIR)/var/npm"; } && PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix web --loglevel error
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev web-check web-lint web-types web-unit drill drills bench report figures up down ship rollback status pipeline lint types contract-check integration browser security rehearsal stale-flags durations build digest publish handover receive attested sign-keyless advisories scan all-green protect verify staging approval production test unit web long check contract format locks cosign screenshot test-containers image base-images generated observe
+.PHONY: help setup setup-dev web-check web-lint web-types web-unit drill drills bench report figures up down ship rollback status pipeline lint types contract-check integration browser security rehearsal stale-flags durations build digest publish handover receive attested sign-keyless advisories scan all-green protect verify staging approval production test unit web long check contract format locks cosign screenshot test-containers image base-images generated observe backfill
 
 help: ## this page
 	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -70,6 +70,9 @@ status: setup ## what runs where
 
 down: setup ## stop the store; its data stays [PURGE=1: not even that]
 	@$(BIN)/release down $(ENV) $(if $(PURGE),--purge)
+
+backfill: setup ## fill in what an expand step brought, beside users; it may be ended and goes on [DRY=1: only count]
+	@$(BIN)/release backfill $(ENV) $(if $(DRY),--dry-run)
 
 ##@ From a commit to its users
 pipeline: setup-dev ## all stages that GitHub runs, in the same order [APPROVED_BY=name: to production] [UNTIL=stage] [RUNTIME=compose]

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from pages import commands
 
+from release.environment import Environment
+
 pytestmark = pytest.mark.real
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -74,6 +76,17 @@ def test_flags(store: Any, runbook: str) -> None:
         if "flag kill" in line:
             [flag] = [one for one in store.run("flag list")["flags"] if one["key"] == FLAG]
             assert flag["killed"]
+
+
+def test_backfill(store: Any) -> None:
+    psql = Environment(store.home, store.name).database.psql
+    order = "(client_id, idempotency_key, request_hash, country, coupon, currency, discount_cents, net_cents, tax_cents)"
+    psql(f"INSERT INTO orders {order} SELECT 'u' || n, 'k', 'h', 'DE', 'welcome10', 'EUR', 1, 1, 1 FROM generate_series(1, 50) AS n")
+    done = []
+    for line in typed(store, "backfill"):
+        [found] = psql("SELECT count(*) AS codes FROM orders WHERE discount_code = 'WELCOME10'")
+        done.append(("dry" in line, int(found["codes"])))
+    assert done == [(True, 0), (False, 50)]
 
 
 class Elsewhere:

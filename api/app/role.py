@@ -1,4 +1,4 @@
-"""What a container of this release does: `python -m app.role api | web | migrate | token … | healthy`.
+"""What a container of this release does: `python -m app.role api | web | migrate | token … | backfill … | healthy`.
 
 The database's password comes as a file (SLIPWAY_DATABASE_PASSWORD_FILE), so that it stands in no environment that `docker inspect` shows.
 """
@@ -25,8 +25,9 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     "web": (*SERVE, "--factory", "app.spa:origin"),
     "migrate": ("python", "-m", "alembic", "-c", "/release/db/alembic.ini", "upgrade", "head"),
     "token": ("python", "-m", "app.ops.tokens"),
+    "backfill": ("python", "-m", "app.backfill"),
 }
-TAKES_WORDS = ("token",)
+TAKES_WORDS = ("token", "backfill")
 READY = ("/readyz", "/-/origin")  # of an API, of an origin
 
 

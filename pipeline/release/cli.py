@@ -6,6 +6,7 @@ import click
 
 from release.commands import (
     artifacts,
+    backfills,
     environments,
     flags,
     gates,
@@ -38,5 +39,20 @@ def main() -> None:
     """
 
 
-for module in (artifacts, environments, rollouts, switches, flags, tokens, gates, scans, images, handovers, keys, pipelines, protections):
+for module in (
+    artifacts,
+    environments,
+    rollouts,
+    backfills,
+    switches,
+    flags,
+    tokens,
+    gates,
+    scans,
+    images,
+    handovers,
+    keys,
+    pipelines,
+    protections,
+):
     module.add_to(main)

@@ -7,7 +7,7 @@ SlipwayError
 ├── configuration: BadPolicy 20, BadScenario 21, BadStages 22, UnknownKey 23, KeyInUse 24
 ├── rollout: RolloutInProgress 30, NoRollout 31, Frozen 32, Aborted 33, NothingToRollBackTo 34, NotUp 35
 ├── flags: FlagsFrozen 36, FlagRefused 37, TokenRefused 38, FlagsAway 39
-├── world: PortTaken 40, NeverReady 41, EdgeRefused 42, DatabaseFailed 43, TelemetryLost 44, MachineLacks 45, SmokeFailed 46, OutsideWindow 47
+├── world: PortTaken 40, NeverReady 41, EdgeRefused 42, DatabaseFailed 43, TelemetryLost 44, MachineLacks 45, SmokeFailed 46, OutsideWindow 47, BackfillUnfinished 48
 ├── ledger: LedgerDamaged 50
 ├── pipeline: StageFailed 55, NotApproved 56
 └── drill: DrillFailed 60, DrillInvalid 61
@@ -152,6 +152,12 @@ class OutsideWindow(SlipwayError):
     exit_code = 47
     runbook = "schema-window.md"
     remedy = "`release status` lists what is warm."
+
+
+class BackfillUnfinished(SlipwayError):
+    exit_code = 48
+    runbook = "backfill.md"
+    remedy = "`release backfill` goes on where it was."
 
 
 class RolloutInProgress(SlipwayError):

@@ -63,6 +63,13 @@ class Runtime(Protocol):
         """Run the release's own command for tokens of its ops API; what it prints. Raises DatabaseFailed, TokenRefused."""
         ...
 
+    def backfill(self, release: Release, words: Sequence[str]) -> str:
+        """Run the release's own backfill, beside users of what is alive of it; its progress goes to stderr, what it says in the end is returned.
+
+        Raises BackfillUnfinished.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class Ack:

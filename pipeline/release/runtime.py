@@ -84,6 +84,11 @@ def tokens(release: Path, venv: Path, *, database_url: str, words: Sequence[str]
     return Program("tokens", argv, release / "api", {"SLIPWAY_DATABASE_URL": database_url})
 
 
+def backfill(release: Path, venv: Path, *, database_url: str, words: Sequence[str]) -> Program:
+    argv = (str(venv / "bin" / "python"), "-m", "app.backfill", *words)
+    return Program("backfill", argv, release / "api", {"SLIPWAY_DATABASE_URL": database_url})
+
+
 def new_venv(uv: str, python: str, venv: Path) -> tuple[str, ...]:
     return (uv, "venv", "-q", "--no-project", "--python", python, str(venv))
 

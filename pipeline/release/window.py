@@ -11,16 +11,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from release.artifact import Release
-from release.errors import OutsideWindow
+from release.errors import BackfillUnfinished, OutsideWindow, SlipwayError
 from release.home import short
 
 
 @dataclass(frozen=True)
 class Schema:
-    """What a database says of itself. `floor` None: it is from before there were floors, so only releases made for it run."""
+    """What a database says of itself. `floor` None: it is from before there were floors, so only releases made for it run.
+
+    `unfinished`: backfills that have not come to their end.
+    """
 
     revision: str
     floor: str | None
+    unfinished: tuple[str, ...] = ()
 
 
 def runs(release: Release, schema: Schema) -> bool:
@@ -35,7 +39,7 @@ def after(release: Release, schema: Schema | None) -> Schema:
     """The schema once this release's migrations have run. They only ever lead forward."""
     if schema is not None and schema.revision >= release.head:
         return schema
-    return Schema(release.head, release.floor)
+    return Schema(release.head, release.floor, () if schema is None else schema.unfinished)
 
 
 def pending_contracts(release: Release, schema: Schema | None) -> tuple[str, ...]:
@@ -43,8 +47,9 @@ def pending_contracts(release: Release, schema: Schema | None) -> tuple[str, ...
     return () if schema is None else tuple(step for step in release.contracts if step > schema.revision)
 
 
-def refusal(release: Release, schema: Schema | None, warm: Iterable[Release]) -> OutsideWindow | None:
-    """Why `release` may not be rolled out: it, or a release that has to stay warm, could not run on the schema that would be there."""
+def refusal(release: Release, schema: Schema | None, warm: Iterable[Release]) -> SlipwayError | None:
+    """Why `release` may not be rolled out: it, or a release that has to stay warm, could not run on the schema that would be there; or a
+    contract step would take what a backfill still reads."""
     then = after(release, schema)
     if not runs(release, then):
         return OutsideWindow(
@@ -53,9 +58,19 @@ def refusal(release: Release, schema: Schema | None, warm: Iterable[Release]) ->
         )
     stuck = [old for old in warm if not runs(old, then)]
     if not stuck:
-        return None
+        return _unfinished(release, schema)
     names = " and ".join(f"{short(old.digest)} (made for {', '.join(old.runs_on)})" for old in stuck)
     return OutsideWindow(
         f"After its migrations the schema would be {then.revision}, on which {names} could not run, and nobody could go back to it.",
         remedy="First roll out releases that run on both, until the old ones are no longer warm (`release status` lists them).",
+    )
+
+
+def _unfinished(release: Release, schema: Schema | None) -> BackfillUnfinished | None:
+    steps = pending_contracts(release, schema)
+    if schema is None or not steps or not schema.unfinished:
+        return None
+    return BackfillUnfinished(
+        f"Contract step {', '.join(steps)} would remove what the backfill {', '.join(schema.unfinished)} has not read to its end.",
+        remedy="`release backfill` runs it, or goes on where it was.",
     )

@@ -155,3 +155,13 @@ def test_a_database_that_does_not_say_its_schema_refuses_the_rollout(world: Lab,
 
     monkeypatch.setattr(MemoryRuntime, "schema", away)
     assert deploy(world, EXPAND).outcome == "refused"
+
+
+def test_a_contract_step_waits_for_the_backfill() -> None:
+    at = Schema("0004", "0002", unfinished=("discount-code",))
+    said = refusal(CONTRACT, at, [AGAIN, SWITCHED])
+    assert isinstance(said, errors.BackfillUnfinished)
+    assert "discount-code" in said.what
+    assert "release backfill" in said.remedy
+    assert refusal(SWITCHED, at, []) is None, "only a contract step takes something"
+    assert refusal(CONTRACT, None, []) is None, "an empty database has nothing to lose"

@@ -18,7 +18,7 @@ from release.adapters.postgres import Postgres
 from release.adapters.processes import Processes, Record
 from release.adapters.venvs import venv_for
 from release.artifact import Release
-from release.errors import DatabaseFailed, NeverReady, TokenRefused
+from release.errors import BackfillUnfinished, DatabaseFailed, NeverReady, TokenRefused
 from release.home import Home, short
 from release.policy import Policy
 from release.ports import Artifacts
@@ -30,6 +30,7 @@ POLL_S = 0.03
 ANSWER_S = 3.0
 MIGRATE_S = 600.0
 TOKENS_S = 60.0
+BACKFILL_S = 86_400.0
 
 
 class EmbeddedRuntime:
@@ -93,6 +94,19 @@ class EmbeddedRuntime:
             raise DatabaseFailed(f"The token command did not end within {TOKENS_S:g} s.") from problem
         if done.returncode != 0:
             raise TokenRefused(f"{short(release.digest)} says: {_end(done.stderr, 3)}", remedy="`release token --help` has examples.")
+        return done.stdout.strip()
+
+    def backfill(self, release: Release, words: Sequence[str]) -> str:
+        url = self.postgres.ensure()
+        folder, venv = self._prepare(release)
+        alive = self.alive(release.digest)
+        watched = [word for address in (alive.instances if alive else ()) for word in ("--watch", address)]
+        try:
+            done = _run(runtime.backfill(folder, venv, database_url=url, words=[*watched, *words]), BACKFILL_S, stderr=None)
+        except subprocess.TimeoutExpired as problem:
+            raise BackfillUnfinished(f"The backfill was ended after {BACKFILL_S / 3600:g} hours.") from problem
+        if done.returncode != 0:
+            raise BackfillUnfinished(f"The backfill of {short(release.digest)} came to no end (exit code {done.returncode}).")
         return done.stdout.strip()
 
     # Preparation.
@@ -175,9 +189,12 @@ class EmbeddedRuntime:
         return loopback(record.ports[0] for record in self._recorded([runtime.origin_name(digest)]) if record.ready)
 
 
-def _run(program: Program, bound_s: float) -> subprocess.CompletedProcess[str]:
+def _run(program: Program, bound_s: float, stderr: int | None = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
+    """`stderr` None: the caller's own."""
     environment = {**runtime.inherited(os.environ), **program.environment}
-    return subprocess.run(program.argv, cwd=program.cwd, env=environment, capture_output=True, text=True, timeout=bound_s, check=False)
+    return subprocess.run(
+        program.argv, cwd=program.cwd, env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True, timeout=bound_s, check=False
+    )
 
 
 def _end(text: str, lines: int = 15) -> str:

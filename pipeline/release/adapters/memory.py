@@ -103,6 +103,11 @@ class MemoryRuntime:
     def tokens(self, release: Release, words: Sequence[str]) -> str:  # noqa: ARG002
         return "slw_memory"
 
+    def backfill(self, release: Release, words: Sequence[str]) -> str:  # noqa: ARG002
+        if self.at:
+            self.at = window.Schema(self.at.revision, self.at.floor)
+        return "{}"
+
 
 @dataclass
 class MemoryEdge:

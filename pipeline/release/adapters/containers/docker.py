@@ -22,24 +22,36 @@ GONE = (DockerException, RequestException)
 REMEDY = "Start Docker, or point DOCKER_HOST at an engine that runs. The embedded runtime needs none: leave out RUNTIME=compose."
 
 
-def run(argv: Sequence[str], *, environ: Mapping[str, str] | None = None, stdin: bytes = b"", cwd: Path | None = None) -> bytes:
-    """What `docker ARGV` prints. Raises CommandFailed with what it complained of, MachineLacks where there is no Docker."""
+def run(
+    argv: Sequence[str],
+    *,
+    environ: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    cwd: Path | None = None,
+    bound_s: float = COMMAND_S,
+    show_progress: bool = False,
+) -> bytes:
+    """What `docker ARGV` prints. Raises CommandFailed with what it complained of, MachineLacks where there is no Docker.
+
+    `show_progress`: what it complains of goes to our own stderr, as it comes.
+    """
     try:
         done = subprocess.run(
             ["docker", *argv],
             input=stdin,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=None if show_progress else subprocess.PIPE,
             env={**os.environ, **(environ or {})},
             cwd=cwd,
-            timeout=COMMAND_S,
+            timeout=bound_s,
             check=False,
         )
     except FileNotFoundError as problem:
         raise MachineLacks("Docker is not installed.", remedy=f"Install Docker with compose and buildx. {REMEDY}") from problem
     except subprocess.TimeoutExpired as problem:
-        raise CommandFailed(f"`docker {' '.join(argv[:6])}` did not end within {COMMAND_S:g} s.") from problem
+        raise CommandFailed(f"`docker {' '.join(argv[:6])}` did not end within {bound_s:g} s.") from problem
     if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip()
+        said = (done.stderr or b"").decode(errors="replace").strip()
         if "annot connect to the Docker daemon" in said or "failed to connect to the docker API" in said:
             raise no_engine(said)
         raise CommandFailed("\n".join(said.splitlines()[-8:]))

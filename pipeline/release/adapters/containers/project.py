@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from release.adapters.containers.docker import CommandFailed, Docker, run
+from release.adapters.containers.docker import COMMAND_S, CommandFailed, Docker, run
 from release.adapters.files import put
 from release.errors import MachineLacks, RegistryAway
 from release.home import Home
 
 FILE = "docker-compose.yml"
+LONG_S = 86_400.0
 OBSERVERS = {
     "prometheus": 9090,
     "alertmanager": 9093,
@@ -44,6 +45,13 @@ class Project:
 
     def compose(self, *words: str, **variables: str) -> str:
         """`variables` are those of docker-compose.yml that differ from our defaults. Raises CommandFailed, MachineLacks."""
+        return self._compose(words, variables, COMMAND_S, show_progress=False)
+
+    def compose_for_long(self, *words: str, **variables: str) -> str:
+        """As `compose`, for a day at most; its progress goes to our own stderr."""
+        return self._compose(words, variables, LONG_S, show_progress=True)
+
+    def _compose(self, words: Sequence[str], variables: Mapping[str, str], bound_s: float, *, show_progress: bool) -> str:
         ours = {
             "PORT": "0",
             "SLIPWAY_EDGE": str(self.edge_folder),
@@ -51,7 +59,8 @@ class Project:
             "SLIPWAY_EDGE_USER": f"{os.getuid()}:{os.getgid()}",
         }
         argv = ("compose", "--project-name", self.name, "--project-directory", str(self.home.root), "--file", str(self.home.root / FILE))
-        return run([*argv, "--progress", "quiet", *words], environ={**ours, **variables}).decode()
+        words = (*argv, "--progress", "quiet", *words)
+        return run(words, environ={**ours, **variables}, bound_s=bound_s, show_progress=show_progress).decode()
 
     def service(self, name: str) -> dict[str, Any] | None:
         """The container of a service that compose keeps, dead or alive."""

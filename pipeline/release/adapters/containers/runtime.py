@@ -16,7 +16,7 @@ from release.adapters.containers.docker import CommandFailed, run
 from release.adapters.containers.project import Project
 from release.adapters.files import put
 from release.artifact import Release
-from release.errors import DatabaseFailed, NeverReady, RegistryAway, TokenRefused
+from release.errors import BackfillUnfinished, DatabaseFailed, NeverReady, RegistryAway, TokenRefused
 from release.home import short
 from release.policy import Policy
 from release.runtime import instance_name, origin_name
@@ -66,6 +66,15 @@ class ComposeRuntime:
         except CommandFailed as problem:
             raise TokenRefused(f"{short(release.digest)} says: {problem}", remedy="`release token --help` has examples.") from problem
         return said.strip()
+
+    def backfill(self, release: Release, words: Sequence[str]) -> str:
+        variables = {"SLIPWAY_BASELINE": self._image(release.digest), "SLIPWAY_BASELINE_DIGEST": release.digest}
+        watched = [word for address in self._backend(release.digest).instances for word in ("--watch", address)]
+        try:
+            argv = ("--profile", "backfill", "run", "--rm", "--no-deps", "--no-TTY", "backfill", *watched, *words)
+            return self.project.compose_for_long(*argv, **variables).strip()
+        except CommandFailed as problem:
+            raise BackfillUnfinished(f"The backfill of {short(release.digest)} came to no end: {problem}") from problem
 
     def start(self, release: Release) -> Backend:
         """Instances that live are kept: one that died must not cost the users of its twin."""
