@@ -82,7 +82,7 @@ lint: setup-dev $(HAS_WEB:web/package-lock.json=web-lint) ## style, format, leve
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
 
 types: setup-dev $(HAS_WEB:web/package-lock.json=web-types) ## static types
-	@$(BIN)/mypy api/app api/contract pipeline/release drills/drill bench requirements/setup.py
+	@$(BIN)/mypy api/app api/contract pipeline/release drills/drill bench db/lint.py requirements/setup.py
 
 contract-check: setup-dev ## the API's document: is it the code's, does it break clients of the last release, does the API keep it
 	@cd api && ../$(BIN)/python -m contract check
