@@ -12,12 +12,13 @@ import sys
 import time
 
 from alembic import context
-from sqlalchemy import Connection, text
+from sqlalchemy import Column, Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
+from sqlalchemy.sql.schema import SchemaItem
 
-from app.tables import metadata
+from app.tables import LEAVING, metadata
 
 MIGRATORS_LOCK = 0x51195A7  # any number, as long as every release uses the same
 WAIT_FOR_OTHERS_S = 60
@@ -88,9 +89,14 @@ def _on(connection: Connection) -> None:
         target_metadata=metadata,
         transaction_per_migration=True,
         compare_server_default=True,
+        include_object=_is_ours,
         autogenerate_plugins=["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname"],
     )
     _run()
+
+
+def _is_ours(item: SchemaItem, name: str | None, kind: str, reflected: bool, _: SchemaItem | None) -> bool:
+    return not (kind == "column" and reflected and isinstance(item, Column) and f"{item.table.name}.{name}" in LEAVING)
 
 
 def _run() -> None:
