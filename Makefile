@@ -31,7 +31,7 @@ HAS_WEB := $(wildcard web/package-lock.json)
 NPM := { [ -w "$$HOME" ] || export npm_config_cache="$(CURDIR)/var/npm"; } && PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix web --loglevel error
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev web-check web-lint web-types web-unit drill drills bench report figures up down ship rollback status pipeline lint types contract-check integration browser security rehearsal stale-flags durations build digest publish handover receive attested sign-keyless advisories scan all-green protect verify staging approval production test unit web long check contract format locks cosign screenshot test-containers image base-images generated observe backfill
+.PHONY: help setup setup-dev web-check web-lint web-types web-unit drill drills bench report figures up down ship rollback status pipeline lint types contract-check integration schema browser security rehearsal stale-flags durations build digest publish handover receive attested sign-keyless advisories scan all-green protect verify staging approval production test unit web long check contract format locks cosign screenshot test-containers image base-images generated observe backfill
 
 help: ## this page
 	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -89,7 +89,11 @@ contract-check: setup-dev ## the API's document: is it the code's, does it break
 	@$(PYTEST) -m contract
 
 integration: setup-dev ## the store on real PostgreSQL
-	@$(PYTEST) -m "(real or thorough) and not (long or contract or browser or rehearsal)" -n 2 --dist loadfile
+	@$(PYTEST) -m "(real or thorough) and not (long or contract or browser or rehearsal or matrix)" -n 2 --dist loadfile
+
+schema: setup-dev ## migrations: what is risky in their SQL; then each build on each state of the schema
+	@$(BIN)/python db/lint.py
+	@$(PYTEST) -m matrix -n 2
 
 browser: setup-dev ## the store in a real browser
 	@$(PYTEST) -m "browser and not long" -n 2 --dist loadfile

@@ -42,7 +42,7 @@ GITHUBS_TARGETS = {
 TARGETS_RUN = "SLIPWAY_TARGETS_RUN"
 COVERS = {
     "check": ("lint", "types"),
-    "test": ("unit", "web-unit", "contract-check", "integration", "browser", "rehearsal"),
+    "test": ("unit", "web-unit", "contract-check", "integration", "schema", "browser", "rehearsal"),
     "security": ("security",),
 }
 KEPT = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")

@@ -68,7 +68,7 @@ def order(ended: Mapping[str, Ended]) -> list[str]:
     return [target for key, job in ended.items() if "(" not in key for target in job.targets]
 
 
-CHECKS = ["lint", "types", "unit", "web-unit", "contract-check", "integration", "browser", "security"]
+CHECKS = ["lint", "types", "unit", "web-unit", "contract-check", "integration", "schema", "browser", "security"]
 
 
 def test_main_without_a_host_goes_to_the_end_and_leaves_nothing(run: RunIt) -> None:
