@@ -24,7 +24,7 @@ import pytest
 pytest_plugins = ["changed_first", "flaky"]  # below tests/
 
 # What a person has set for their own commands is not for the tests.
-for name in ("SLIPWAY_POLICY", "SLIPWAY_VAR", "SLIPWAY_HOME", "SLIPWAY_ENV", "SLIPWAY_OPS_TOKEN"):
+for name in ("SLIPWAY_POLICY", "SLIPWAY_VAR", "SLIPWAY_HOME", "SLIPWAY_ENV", "SLIPWAY_OPS_TOKEN", "SLIPWAY_APPROVERS", "SLIPWAY_ACTOR"):
     os.environ.pop(name, None)
 
 ROOT = Path(__file__).parent

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable
 from pathlib import Path
 
-from release.adapters.memory import MemoryArtifacts, MemoryClock, MemoryEdge, MemoryFlags, MemoryRuntime, MemorySmoke
+from release.adapters.memory import MemoryApprovers, MemoryArtifacts, MemoryClock, MemoryEdge, MemoryFlags, MemoryRuntime, MemorySmoke
 from release.engine import Engine, World
 from release.events import Event
 from release.home import Home
@@ -33,11 +33,15 @@ class Lab:
         self.runtime = MemoryRuntime()
         self.artifacts = MemoryArtifacts()
         self.smoke = MemorySmoke()
+        self.approvers = MemoryApprovers()
+        self.name = "local"  # where nobody is asked
         for digest in (OLDER, OLD, NEW, NEXT):
             self.artifacts.add(digest)
 
     def engine(self) -> Engine:
-        world = World(self.artifacts, self.runtime, self.edge, self.smoke, self.clock, flags=self.flags)
+        world = World(
+            self.artifacts, self.runtime, self.edge, self.smoke, self.clock, flags=self.flags, approvers=self.approvers, name=self.name
+        )
         return Engine(self.policy, Ledger(self.path, actor="lab"), world)
 
     def serving(self, *digests: str) -> Lab:

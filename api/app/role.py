@@ -1,4 +1,4 @@
-"""What a container of this release does: `python -m app.role api | web | migrate | token … | backfill … | healthy`.
+"""What a container of this release does: `python -m app.role api | web | migrate [downgrade REVISION] | token … | backfill … | healthy`.
 
 The database's password comes as a file (SLIPWAY_DATABASE_PASSWORD_FILE), so that it stands in no environment that `docker inspect` shows.
 """
@@ -23,11 +23,11 @@ SERVE = (
 ROLES: Mapping[str, tuple[str, ...]] = {
     "api": (*SERVE, "app.main:app"),
     "web": (*SERVE, "--factory", "app.spa:origin"),
-    "migrate": ("python", "-m", "alembic", "-c", "/release/db/alembic.ini", "upgrade", "head"),
+    "migrate": ("python", "-m", "alembic", "-c", "/release/db/alembic.ini"),
     "token": ("python", "-m", "app.ops.tokens"),
     "backfill": ("python", "-m", "app.backfill"),
 }
-TAKES_WORDS = ("token", "backfill")
+TAKES_WORDS = ("migrate", "token", "backfill")
 READY = ("/readyz", "/-/origin")  # of an API, of an origin
 
 
@@ -44,6 +44,8 @@ def main(words: Sequence[str]) -> int:
 def words_of(words: Sequence[str]) -> tuple[str, ...] | None:
     """What the role runs; None where there is no such role."""
     role, *rest = words or [""]
+    if role == "migrate":
+        rest = rest or ["upgrade", "head"]
     return (*ROLES[role], *rest) if role in ROLES and (not rest or role in TAKES_WORDS) else None
 
 

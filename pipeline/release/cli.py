@@ -5,8 +5,10 @@ from __future__ import annotations
 import click
 
 from release.commands import (
+    approvals,
     artifacts,
     backfills,
+    dumps,
     environments,
     flags,
     gates,
@@ -35,7 +37,7 @@ def main() -> None:
     release flag kill pricing-v2 --reason "…"     a feature off for everybody, at once
     release status                                what runs where
 
-    Exit codes: 0 done · 2 usage · 1x artifact · 2x configuration · 3x rollout · 4x this machine · 50 ledger · 55 pipeline · 6x drill · 130 interrupted.
+    Exit codes: 0 done · 2 usage · 1x artifact · 2x configuration · 3x rollout · 4x this machine · 50 ledger · 55 to 58 pipeline, approvals · 6x drill · 130 interrupted.
     """
 
 
@@ -44,6 +46,8 @@ for module in (
     environments,
     rollouts,
     backfills,
+    approvals,
+    dumps,
     switches,
     flags,
     tokens,

@@ -9,14 +9,15 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 
-from release import errors, gate, telemetry, window
+from release import approvals, errors, gate, telemetry, window
 from release import events as e
 from release.artifact import Release
 from release.ledger import Ledger, fold
 from release.policy import Policy
-from release.ports import Artifacts, Clock, Edge, Flags, Runtime, Smoke, Telemetry
+from release.ports import Approvers, Artifacts, Clock, Edge, Flags, Runtime, Smoke, Telemetry
 from release.rollout import advance, refusal, rollback_target
 from release.traffic import Backend, Split
 
@@ -47,6 +48,8 @@ class World:
     clock: Clock
     telemetry: Telemetry | None = None  # what the gate reads, where that is not the edge
     flags: Flags | None = None
+    approvers: Approvers | None = None
+    name: str = ""  # of the environment
 
 
 class Engine:
@@ -57,6 +60,7 @@ class Engine:
         self.state = fold(ledger.entries())
         self.pending: tuple[e.Command, ...] = ()
         self.ended: e.RolloutEnded | None = None
+        self.refused: errors.SlipwayError | None = None  # why the release was not verified
         self._releases: dict[str, Release] = {}
         self._schema: window.Schema | None = None  # as it was when the release was verified
         self._watching: e.Watch | None = None
@@ -109,7 +113,7 @@ class Engine:
     # The loop.
 
     def _lead(self, first: e.Event) -> e.RolloutEnded:
-        self.ended = None
+        self.ended = self.refused = None
         self._gate, self._blame, self._watching = gate.start(self.policy), gate.Attribution(), None
         self._evidence_from_s = float("-inf")
         self._record(first)
@@ -181,6 +185,8 @@ class Engine:
         except errors.Interrupted:
             raise
         except errors.SlipwayError as problem:
+            if isinstance(command, e.Verify):
+                self.refused = problem
             return _failure(command, type(problem).__name__, problem.what)
         except Exception as problem:
             log.exception("unexpected failure of %s", command)
@@ -192,7 +198,9 @@ class Engine:
             case e.Verify():
                 release = self._release(command.digest)
                 self._check_schema(release)
-                return e.ReleaseVerified(release.digest, release.revision, release.runs_on)
+                self._check_policy()
+                needed = self.policy.approvals.needed(self.world.name)
+                return e.ReleaseVerified(release.digest, release.revision, release.runs_on, self.policy.fingerprint, needed.policy)
             case e.Migrate():
                 self._migrate(self._release(command.digest))
                 return e.SchemaMigrated(command.digest, self._since(started_s))
@@ -211,6 +219,20 @@ class Engine:
         warm = [self._release(digest) for digest in (self.state.baseline, *self.state.pinned) if digest]
         self._schema = self.world.runtime.schema()
         if problem := window.refusal(release, self._schema, warm):
+            raise problem
+        steps = window.pending_contracts(release, self._schema)
+        if steps and self.state.baseline:
+            self._ask_for(approvals.contract_change(release.digest, steps), self.policy.approvals.needed(self.world.name).contract)
+
+    def _check_policy(self) -> None:
+        """What the policy in force says of its successor, not what the successor says of itself. Raises ApprovalsMissing."""
+        verified = [fact for entry in self.ledger.entries() if isinstance(fact := entry.fact(), e.ReleaseVerified) and fact.policy]
+        if verified and verified[-1].policy != self.policy.fingerprint:
+            self._ask_for(approvals.policy_change(self.policy.fingerprint), verified[-1].policy_approvals)
+
+    def _ask_for(self, change: str, needed: int) -> None:
+        """Raises ApprovalsMissing."""
+        if problem := approvals.missing(change, needed, approved(self.ledger, self.world.approvers), self.ledger.actor):
             raise problem
 
     def _migrate(self, release: Release) -> None:
@@ -341,6 +363,17 @@ class Engine:
 
     def _since(self, started_s: float) -> float:
         return self.world.clock.monotonic() - started_s
+
+
+def approved(ledger: Ledger, approvers: Approvers | None) -> list[approvals.Approval]:
+    """What stands in the ledger and is still by somebody in the list."""
+    found = []
+    for entry in ledger.entries() if approvers else ():
+        fact = entry.fact()
+        if approvers and isinstance(fact, e.ChangeApproved):
+            with suppress(errors.BadApproval):
+                found.append(approvers.verify(fact.change, fact.signature))
+    return found
 
 
 def _failure(command: e.Command, error: str, what: str) -> e.Event:

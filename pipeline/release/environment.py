@@ -14,6 +14,7 @@ from pathlib import Path
 
 from release import policy as policies
 from release.adapters.annotations import Annotations
+from release.adapters.approvers import SshApprovers
 from release.adapters.clock import RealClock
 from release.adapters.envoy import EnvoyEdge
 from release.adapters.files import alone, put
@@ -21,7 +22,8 @@ from release.adapters.flags import HttpFlags, token_of
 from release.adapters.lock import evict, holder, lock
 from release.adapters.logs import bound
 from release.adapters.smoke import HttpSmoke
-from release.engine import Engine, World
+from release.approvals import Approval
+from release.engine import Engine, World, approved
 from release.errors import LedgerDamaged, MachineLacks, NoRollout, RolloutInProgress, SlipwayError, UsageError
 from release.events import AbortRequested, Event, RolloutEnded
 from release.home import Home
@@ -106,7 +108,18 @@ class Environment:
     @cached_property
     def world(self) -> World:
         place = self.place
-        return World(place.artifacts, place.runtime, place.edge, HttpSmoke(self.policy), self.clock, place.telemetry, self.engines_flags)
+        return World(
+            place.artifacts, place.runtime, place.edge, HttpSmoke(self.policy), self.clock, place.telemetry, self.engines_flags,
+            self.approvers, self.name,
+        )  # fmt: skip
+
+    @property
+    def approvers(self) -> SshApprovers:
+        return SshApprovers(self.home.approvers, self.name)
+
+    def approvals(self) -> list[Approval]:
+        """Those that count now."""
+        return approved(self.ledger, self.approvers)
 
     @property
     def token_path(self) -> Path:

@@ -9,7 +9,7 @@ SlipwayError
 ├── flags: FlagsFrozen 36, FlagRefused 37, TokenRefused 38, FlagsAway 39
 ├── world: PortTaken 40, NeverReady 41, EdgeRefused 42, DatabaseFailed 43, TelemetryLost 44, MachineLacks 45, SmokeFailed 46, OutsideWindow 47, BackfillUnfinished 48
 ├── ledger: LedgerDamaged 50
-├── pipeline: StageFailed 55, NotApproved 56
+├── pipeline: StageFailed 55, NotApproved 56, ApprovalsMissing 57, BadApproval 58
 └── drill: DrillFailed 60, DrillInvalid 61
 """
 
@@ -273,6 +273,22 @@ class NotApproved(SlipwayError):
     exit_code = 56
     runbook = "pipeline-red.md"
     remedy = "Look at staging, then `make pipeline APPROVED_BY=NAME`, or answer the question on a terminal."
+
+
+class ApprovalsMissing(SlipwayError):
+    """A contract step or a change of the policy that not enough people have said yes to."""
+
+    exit_code = 57
+    runbook = "approve.md"
+    remedy = "Each of them: `release approve DIGEST --key FILE` (or `release approve policy --key FILE`); then deploy again. A rollback needs no approval."
+
+
+class BadApproval(SlipwayError):
+    """Not a signature of this change by somebody in the list."""
+
+    exit_code = 58
+    runbook = "approve.md"
+    remedy = "Nothing was recorded. pipeline/approvers lists whose yes counts."
 
 
 class DrillFailed(SlipwayError):

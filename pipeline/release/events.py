@@ -108,14 +108,38 @@ class LedgerRepaired(Event):
     quarantined: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class ChangeApproved(Event):
+    """`signature`: by `by`, of the change and the environment; it is verified again whenever it counts."""
+
+    change: str
+    by: str
+    signature: str
+
+
+@dataclass(frozen=True)
+class ColumnRestored(Event):
+    """A contract step was undone. Rows: `from_dump`, and `written_since`, which kept what they have."""
+
+    column: str
+    revision: str
+    from_dump: int
+    written_since: int
+    took_s: float
+
+
 # What the world answers.
 
 
 @dataclass(frozen=True)
 class ReleaseVerified(Event):
+    """`policy`: its fingerprint, which is in force from here on; `policy_approvals`: how many must approve the next one. Old ledgers say neither."""
+
     digest: str
     revision: str
     runs_on: tuple[str, ...]
+    policy: str = ""
+    policy_approvals: int = 0
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,11 @@ class Home:
         return Path(os.environ.get("SLIPWAY_POLICY") or self.root / "pipeline" / "policy.yaml")
 
     @property
+    def approvers(self) -> Path:
+        """Whose yes counts; SLIPWAY_APPROVERS names another list."""
+        return Path(os.environ.get("SLIPWAY_APPROVERS") or self.root / "pipeline" / "approvers")
+
+    @property
     def artifacts(self) -> Path:
         """OCI image layout, shared by all environments: an artifact has no environment."""
         return self.var / "oci"

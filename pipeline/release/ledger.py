@@ -254,6 +254,9 @@ def _write_durably(path: Path, raw: bytes) -> None:
 
 
 def _person() -> str:
+    """Who acts: SLIPWAY_ACTOR, which a runner sets for the person behind it; else the login."""
+    if named := os.environ.get("SLIPWAY_ACTOR"):
+        return named[:100]
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a uid without a name

@@ -79,6 +79,10 @@ def sentence(event: e.Event) -> str:
             return f"{short(event.digest)} quarantined: {event.reason}"
         case e.QuarantineLifted():
             return f"quarantine of {short(event.digest)} lifted, cause: {event.cause}"
+        case e.ColumnRestored():
+            return f"{event.column} restored in {event.took_s:.1f} s: {event.from_dump} values from the dump, {event.written_since} of rows written since"
+        case e.ChangeApproved():
+            return f"approved by {event.by}: {event.change}"
         case e.Promoted():
             return f"{short(event.digest)} is the baseline"
         case e.RolloutEnded():

@@ -36,6 +36,10 @@ class Database(Protocol):
         """Rows of one statement, every value as text. Raises DatabaseFailed."""
         ...
 
+    def tool(self, argv: Sequence[str], *, stdin: Path | None = None, stdout: Path | None = None) -> None:
+        """One of PostgreSQL's programs on the store's database. Raises DatabaseFailed."""
+        ...
+
 
 def nothing_more(*_: object) -> None:
     """Processes need no registry, and leave nothing beside the environment's folder."""

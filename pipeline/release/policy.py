@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -108,6 +110,22 @@ class FlagsPolicy(Frozen):
     answer_s: Annotated[float, Field(gt=0, le=10)] = 2.0
 
 
+class Needed(Frozen):
+    """How many people must say yes."""
+
+    contract: Annotated[int, Field(ge=0, le=9)] = 2
+    policy: Annotated[int, Field(ge=0, le=9)] = 2
+
+
+class ApprovalsPolicy(Needed):
+    """`free`: environments where nothing is at stake, and nobody is asked."""
+
+    free: tuple[str, ...] = ("local",)
+
+    def needed(self, environment: str) -> Needed:
+        return Needed(contract=0, policy=0) if environment in self.free else Needed(contract=self.contract, policy=self.policy)
+
+
 class Policy(Frozen):
     gate: GatePolicy
     steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=20)]
@@ -115,6 +133,13 @@ class Policy(Frozen):
     runtime: RuntimePolicy
     web: WebPolicy = WebPolicy()
     flags: FlagsPolicy = FlagsPolicy()
+    approvals: ApprovalsPolicy = ApprovalsPolicy()
+
+    @property
+    def fingerprint(self) -> str:
+        """Of its values: a comment changes nothing."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
     @model_validator(mode="after")
     def _steps_climb_to_everyone(self) -> Policy:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from release.approvals import Approval
 from release.artifact import Release
 from release.telemetry import Look
 from release.traffic import Backend, Split
@@ -37,6 +38,10 @@ class Runtime(Protocol):
 
     def migrate(self, release: Release) -> None:
         """Bring the schema to the release's newest revision. Raises DatabaseFailed."""
+        ...
+
+    def downgrade(self, release: Release, revision: str) -> None:
+        """Take the release's own steps back down to `revision`; only to undo a contract step. Raises DatabaseFailed."""
         ...
 
     def schema(self) -> Schema | None:
@@ -159,6 +164,14 @@ class Flags(Protocol):
     def unfreeze(self, digest: str, reason: str) -> None: ...
 
     def list(self, digest: str) -> FlagsState: ...
+
+
+class Approvers(Protocol):
+    """Whose yes counts."""
+
+    def verify(self, change: str, signature: str) -> Approval:
+        """Raises BadApproval where it is no signature of this change in this environment, or by nobody in the list."""
+        ...
 
 
 class Smoke(Protocol):

@@ -71,9 +71,11 @@ def _uvicorn(venv: Path, app: tuple[str, ...], fd: int, graceful_s: float) -> tu
     )
 
 
-def migration(release: Path, venv: Path, *, digest: str, revision: str, database_url: str) -> Program:
+def migration(
+    release: Path, venv: Path, *, digest: str, revision: str, database_url: str, steps: Sequence[str] = ("upgrade", "head")
+) -> Program:
     """The release's own steps, from whatever the schema is to its head."""
-    argv = (str(venv / "bin" / "python"), "-m", "alembic", "-c", str(release / "db" / "alembic.ini"), "upgrade", "head")
+    argv = (str(venv / "bin" / "python"), "-m", "alembic", "-c", str(release / "db" / "alembic.ini"), *steps)
     environment = {"SLIPWAY_DATABASE_URL": database_url, "SLIPWAY_DIGEST": digest, "SLIPWAY_REVISION": revision}
     return Program(f"migrate-{short(digest)}", argv, release / "db", environment)
 

@@ -133,7 +133,9 @@ def _order(row: AnyRow, lines: list[PricedLine], flags: Flags) -> Order:
 
 
 def _coupon(row: AnyRow, flags: Flags) -> str | None:
-    """As it was typed; once coupons are read as codes, the code that it meant."""
-    by_code = row.coupon and flags.discount_codes(row.client_id, row.country)
-    shown: str | None = row.discount_code if by_code else row.coupon
+    """As it was typed; once coupons are read as codes, the code that it meant. Releases without the column have written the code alone."""
+    if row.coupon is None and row.discount_code is None:
+        return None
+    by_code = flags.discount_codes(row.client_id, row.country)
+    shown: str | None = row.discount_code if by_code else row.coupon or row.discount_code
     return shown

@@ -44,9 +44,15 @@ class EmbeddedRuntime:
         self.flags = home.env(env) / "flags" / "known.json"
 
     def migrate(self, release: Release) -> None:
+        self._migrate(release, ("upgrade", "head"))
+
+    def downgrade(self, release: Release, revision: str) -> None:
+        self._migrate(release, ("downgrade", revision))
+
+    def _migrate(self, release: Release, steps: Sequence[str]) -> None:
         url = self.postgres.ensure()
         folder, venv = self._prepare(release)
-        program = runtime.migration(folder, venv, digest=release.digest, revision=release.revision, database_url=url)
+        program = runtime.migration(folder, venv, digest=release.digest, revision=release.revision, database_url=url, steps=steps)
         try:
             done = _run(program, MIGRATE_S)
         except subprocess.TimeoutExpired as problem:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from release import errors, window
+from release.approvals import Approval
 from release.artifact import Release, checked
 from release.ports import Ack, FlagsState, FlagState
 from release.telemetry import NO_ANSWERS, Counters, Look, Used
@@ -79,6 +80,9 @@ class MemoryRuntime:
             raise errors.DatabaseFailed("The database does not answer.")
         self.at = window.after(release, self.at)
         self.migrated.append(release.digest)
+
+    def downgrade(self, release: Release, revision: str) -> None:  # noqa: ARG002
+        self.at = window.Schema(revision, revision)
 
     def schema(self) -> window.Schema | None:
         return self.at
@@ -237,6 +241,18 @@ class MemoryFlags:
         self.asked.append((what, digest))
         if self.away:
             raise errors.FlagsAway("The ops API does not answer.")
+
+
+@dataclass
+class MemoryApprovers:
+    """A signature is the name of who signed; `people` are those in the list."""
+
+    people: set[str] = field(default_factory=set)
+
+    def verify(self, change: str, signature: str) -> Approval:
+        if signature not in self.people:
+            raise errors.BadApproval(f"{signature} is not in the list.")
+        return Approval(change, (signature,), f"key of {signature}")
 
 
 @dataclass

@@ -11,6 +11,8 @@ import secrets
 import shutil
 import socket
 import subprocess
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from release.home import Home
 TRIES = 5  # another process may take a port between our choice and PostgreSQL's start
 DATABASE = "store"
 STOP_S = 10.0
+TOOL_S = 86_400.0  # a large database is dumped for hours
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,25 @@ class Postgres:
     def psql(self, sql: str) -> list[dict[str, str]]:
         """Rows of one statement in the store's database, every value as text, NULL as none. Raises DatabaseFailed."""
         return self._psql(sql, user=DATABASE, database=DATABASE)
+
+    def tool(self, argv: Sequence[str], *, stdin: Path | None = None, stdout: Path | None = None) -> None:
+        """One of PostgreSQL's programs on the store's database. Raises DatabaseFailed."""
+        access = self._access()
+        if access is None or access.port is None:
+            raise NotUp("This environment has no database yet.")
+        name, *words = argv
+        where = {"PGHOST": "127.0.0.1", "PGPORT": str(access.port), "PGUSER": DATABASE, "PGPASSWORD": access.store_password}
+        if name != "pg_restore":  # that one only reads a file
+            where["PGDATABASE"] = DATABASE
+        with ExitStack() as files:
+            source = files.enter_context(stdin.open("rb")) if stdin else subprocess.DEVNULL
+            sink = files.enter_context(stdout.open("wb")) if stdout else subprocess.DEVNULL
+            done = subprocess.run(
+                [str(binaries() / name), *words], env={**runtime.inherited(os.environ), **where}, stdin=source, stdout=sink,
+                stderr=subprocess.PIPE, timeout=TOOL_S, check=False,
+            )  # fmt: skip
+        if done.returncode != 0:
+            raise DatabaseFailed(f"{name}: {done.stderr.decode(errors='replace').strip()[-1000:]}")
 
     # First use.
 

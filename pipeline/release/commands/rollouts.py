@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import NoReturn
 
 import click
 
@@ -55,7 +56,17 @@ def deploy(digest: str | None, env: str, reason: str, as_json: bool) -> None:
         environment.bound_logs()
         environment.clock.listen()
         ended = engine.deploy(digest, reason)
+    if ended.outcome == "refused" and engine.refused:
+        _refused(engine.refused, ended, digest, started_s, as_json)
     _finish(ended, digest, started_s, as_json)
+
+
+def _refused(problem: errors.SlipwayError, ended: RolloutEnded, digest: str, started_s: float, as_json: bool) -> NoReturn:
+    """Nothing of it has begun; who asked gets the reason's own next step, page and exit code."""
+    if not as_json:
+        raise problem
+    print_json({**problem.as_json(), **ended_json(ended, digest, time.monotonic() - started_s)})
+    raise SystemExit(problem.exit_code)
 
 
 def _already(digest: str, as_json: bool) -> None:

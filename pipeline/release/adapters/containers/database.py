@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
+from pathlib import Path
 
 from release.adapters.containers.docker import CommandFailed
 from release.adapters.containers.project import Project
@@ -35,6 +37,14 @@ class PostgresContainer:
         container = self.project.service("postgres")
         if container:
             self.project.docker.end(container["Id"], 10)
+
+    def tool(self, argv: Sequence[str], *, stdin: Path | None = None, stdout: Path | None = None) -> None:
+        """One of PostgreSQL's programs, in the container. Raises DatabaseFailed."""
+        where = () if argv[0] == "pg_restore" else ("-U", DATABASE, "-d", DATABASE)
+        try:
+            self.project.compose_files(("exec", "--no-TTY", "postgres", argv[0], *where, *argv[1:]), stdin, stdout)
+        except CommandFailed as problem:
+            raise DatabaseFailed(f"{argv[0]}: {problem}") from problem
 
     def psql(self, sql: str) -> list[dict[str, str]]:
         """Rows of one statement, every value as text. Raises DatabaseFailed."""

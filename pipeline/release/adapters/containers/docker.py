@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,22 +30,26 @@ def run(
     cwd: Path | None = None,
     bound_s: float = COMMAND_S,
     show_progress: bool = False,
+    from_file: Path | None = None,
+    into_file: Path | None = None,
 ) -> bytes:
     """What `docker ARGV` prints. Raises CommandFailed with what it complained of, MachineLacks where there is no Docker.
 
     `show_progress`: what it complains of goes to our own stderr, as it comes.
     """
     try:
-        done = subprocess.run(
-            ["docker", *argv],
-            input=stdin,
-            stdout=subprocess.PIPE,
-            stderr=None if show_progress else subprocess.PIPE,
-            env={**os.environ, **(environ or {})},
-            cwd=cwd,
-            timeout=bound_s,
-            check=False,
-        )
+        with ExitStack() as files:
+            source: dict[str, Any] = {"stdin": files.enter_context(from_file.open("rb"))} if from_file else {"input": stdin}
+            done: subprocess.CompletedProcess[bytes] = subprocess.run(
+                ["docker", *argv],
+                **source,
+                stdout=files.enter_context(into_file.open("wb")) if into_file else subprocess.PIPE,
+                stderr=None if show_progress else subprocess.PIPE,
+                env={**os.environ, **(environ or {})},
+                cwd=cwd,
+                timeout=bound_s,
+                check=False,
+            )
     except FileNotFoundError as problem:
         raise MachineLacks("Docker is not installed.", remedy=f"Install Docker with compose and buildx. {REMEDY}") from problem
     except subprocess.TimeoutExpired as problem:
@@ -55,7 +59,7 @@ def run(
         if "annot connect to the Docker daemon" in said or "failed to connect to the docker API" in said:
             raise no_engine(said)
         raise CommandFailed("\n".join(said.splitlines()[-8:]))
-    return done.stdout
+    return done.stdout or b""
 
 
 class CommandFailed(Exception):

@@ -51,7 +51,16 @@ class Project:
         """As `compose`, for a day at most; its progress goes to our own stderr."""
         return self._compose(words, variables, LONG_S, show_progress=True)
 
+    def compose_files(self, words: Sequence[str], stdin: Path | None, stdout: Path | None) -> None:
+        """As `compose`, for a day at most, from and into files."""
+        argv, ours = self._argv(words)
+        run(argv, environ=ours, bound_s=LONG_S, from_file=stdin, into_file=stdout)
+
     def _compose(self, words: Sequence[str], variables: Mapping[str, str], bound_s: float, *, show_progress: bool) -> str:
+        argv, ours = self._argv(words)
+        return run(argv, environ={**ours, **variables}, bound_s=bound_s, show_progress=show_progress).decode()
+
+    def _argv(self, words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
         ours = {
             "PORT": "0",
             "SLIPWAY_EDGE": str(self.edge_folder),
@@ -59,8 +68,7 @@ class Project:
             "SLIPWAY_EDGE_USER": f"{os.getuid()}:{os.getgid()}",
         }
         argv = ("compose", "--project-name", self.name, "--project-directory", str(self.home.root), "--file", str(self.home.root / FILE))
-        words = (*argv, "--progress", "quiet", *words)
-        return run(words, environ={**ours, **variables}, bound_s=bound_s, show_progress=show_progress).decode()
+        return [*argv, "--progress", "quiet", *words], ours
 
     def service(self, name: str) -> dict[str, Any] | None:
         """The container of a service that compose keeps, dead or alive."""

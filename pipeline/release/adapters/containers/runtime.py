@@ -47,10 +47,17 @@ class ComposeRuntime:
         self.logs = project.home.env(project.env) / "logs"
 
     def migrate(self, release: Release) -> None:
+        self._migrate(release)
+
+    def downgrade(self, release: Release, revision: str) -> None:
+        self._migrate(release, "downgrade", revision)
+
+    def _migrate(self, release: Release, *steps: str) -> None:
         image = self._image(release.digest)
         try:
             variables = {"SLIPWAY_BASELINE": image, "SLIPWAY_BASELINE_DIGEST": release.digest}
-            self.project.compose("run", "--rm", "--no-deps", "--no-TTY", "migrate", **variables)
+            command = ("migrate", "migrate", *steps) if steps else ("migrate",)  # the service, and its role
+            self.project.compose("run", "--rm", "--no-deps", "--no-TTY", *command, **variables)
         except CommandFailed as problem:
             raise DatabaseFailed(f"The migrations of {short(release.digest)} failed:\n{problem}") from problem
 
