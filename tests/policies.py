@@ -15,6 +15,7 @@ def policy_file(folder: Path, steps: list[dict[str, float]], **changes: Any) -> 
     value = yaml.safe_load((ROOT / "pipeline" / "policy.yaml").read_text())
     value["steps"] = steps
     value["approvals"]["policy"] = changes.get("approvals", 0)  # a test changes its policy as it likes
+    value["runtime"]["pinned_releases"] = changes.get("pinned", value["runtime"]["pinned_releases"])
     value["limits"].update(changes.get("limits", {}))
     value["gate"]["slow_ms"] = changes.get("slow_ms", value["gate"]["slow_ms"])
     for indicator in value["gate"]["indicators"].values():

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pages import commands
+from pages import typed
 
 from release.environment import Environment
 
@@ -20,16 +19,6 @@ pytestmark = pytest.mark.real
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 FLAG = "pricing-v2"
-
-
-def typed(store: Any, page: str, values: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Each command of the page, after it has been carried out; `values` stand for its words in capitals, looked up line by line."""
-    for line in commands(ROOT / "runbooks" / f"{page}.md"):
-        argv = [(values or {}).get(word, word) for word in shlex.split(line)]
-        mine = ["--env", store.name] if argv[0].endswith("release") and argv[1] not in ("build", "keys", "pipeline") else []
-        done = subprocess.run([*argv, *mine], cwd=ROOT, env=store.environ(), check=False, capture_output=True, text=True, timeout=240)
-        assert done.returncode == 0, f"{line}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
-        yield line
 
 
 @contextmanager

@@ -366,10 +366,12 @@ class Engine:
 
 
 def approved(ledger: Ledger, approvers: Approvers | None) -> list[approvals.Approval]:
-    """What stands in the ledger and is still by somebody in the list."""
-    found = []
+    """What stands in the ledger and is still by somebody in the list. A contract step that was undone needs a new yes."""
+    found: list[approvals.Approval] = []
     for entry in ledger.entries() if approvers else ():
         fact = entry.fact()
+        if isinstance(fact, e.ColumnRestored):
+            found.clear()
         if approvers and isinstance(fact, e.ChangeApproved):
             with suppress(errors.BadApproval):
                 found.append(approvers.verify(fact.change, fact.signature))

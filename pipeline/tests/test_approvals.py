@@ -174,6 +174,13 @@ def test_a_contract_step_waits_for_two_people_and_a_rollback_for_nobody(lab: Lab
     assert lab.engine().rollback(None, "test").outcome == "rolled_back"
 
 
+def test_what_was_undone_needs_a_new_yes(lab: Lab) -> None:
+    lab.serving(BEFORE.digest)
+    approve(lab, CHANGE, "ada", "grace")
+    lab.engine().ledger.append(e.ColumnRestored("orders.coupon", "0004", 1, 1, 0.1))
+    assert lab.engine().deploy(CONTRACT.digest, "test").outcome == "refused"
+
+
 def test_who_left_the_list_counts_no_more(lab: Lab) -> None:
     lab.serving(BEFORE.digest)
     approve(lab, CHANGE, "ada", "grace")

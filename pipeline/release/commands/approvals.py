@@ -29,7 +29,7 @@ def add_to(group: click.Group) -> None:
 @click.argument("what", metavar="DIGEST|policy")
 @env_option
 @click.option("--key", type=click.Path(path_type=Path), help="Your SSH key; ssh-keygen signs with it.")
-@click.option("--signature", type=click.Path(path_type=Path, exists=True), help="Or: what ssh-keygen made of it elsewhere.")
+@click.option("--signature", type=click.Path(path_type=Path), help="Or: what ssh-keygen made of it elsewhere.")
 @click.option("--print", "shown", is_flag=True, help="Or: print what is to be signed.")
 @json_option
 def approve(what: str, env: str, key: Path | None, signature: Path | None, shown: bool, as_json: bool) -> None:

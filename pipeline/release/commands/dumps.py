@@ -54,7 +54,7 @@ def dump(file: Path | None, env: str, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path))
 @click.option("--column", required=True, metavar="TABLE.COLUMN", help="What the contract step removed.")
 @click.option("--otherwise", required=True, metavar="COLUMN", help="What rows that were written since have instead.")
 @env_option
@@ -69,6 +69,8 @@ def restore(file: Path, column: str, otherwise: str, env: str, as_json: bool) ->
     release restore before-0005.dump --column orders.coupon --otherwise discount_code
     """
     environment, wanted = open_environment(env, quiet=as_json), Column.named(column)
+    if not file.is_file():
+        raise errors.UsageError(f"There is no file {file}.", remedy="`release dump` makes one, before a contract step.")
     started_s = time.monotonic()
     with environment.locked("release restore"):
         there = environment.state()
