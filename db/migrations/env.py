@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import sys
 import time
 
 from alembic import context
@@ -59,7 +58,7 @@ async def _online(url: str) -> None:
                     raise SystemExit(
                         f"Given up after {TRIES} tries: others hold what it needs to lock, and nobody was to wait behind it. {problem.orig}"
                     ) from None
-                print(f"A lock was not to be had in time; {left} more tries.", file=sys.stderr, flush=True)
+                print(f"A lock was not to be had in time; {left} more tries.", flush=True)
                 await asyncio.sleep(PAUSE_S * random.uniform(0.5, 1))
     await engine.dispose()
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -146,3 +148,15 @@ def test_one_that_would_lock_the_hot_table_is_named(tmp_path: Path, capsys: pyte
 def test_an_unknown_revision_is_one_line() -> None:
     with pytest.raises(SystemExit, match="There is no migration 7777; there are 0001"):
         lint.main(["7777"])
+
+
+def test_the_drills_bad_migration_is_refused(tmp_path: Path) -> None:
+    """drills/faults/bad-migration.patch: what `make drill S=bad-migration` forces past us."""
+    copy = tmp_path / "tree"
+    for part in ("db", "api"):
+        shutil.copytree(DB.parent / part, copy / part, ignore=shutil.ignore_patterns("__pycache__", "tests"))
+    patch = DB.parent / "drills" / "faults" / "bad-migration.patch"
+    outside = {**os.environ, "GIT_CEILING_DIRECTORIES": str(tmp_path)}
+    subprocess.run(["git", "apply", str(patch)], cwd=copy, check=True, capture_output=True, env=outside)
+    [bad] = lint.read(Config(copy / "db" / "alembic.ini"), ["0005"])
+    assert {one.rule for one in lint.findings(bad)} >= {"changing-column-type", "require-lock-timeout", "require-statement-timeout"}

@@ -36,6 +36,17 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Took:
+    """A step before or after the rollout."""
+
+    name: str
+    wanted: str
+    measured: str
+    held: bool
+    took_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class Facts:
     """All that was measured in one run. `lanes` names the lane of each response."""
 
@@ -49,6 +60,7 @@ class Facts:
     times: Times
     orders: OrderCheck | None
     cured: Cured | None = None
+    steps: Sequence[Took] = ()
 
     @property
     def variant(self) -> str | None:
@@ -115,6 +127,8 @@ def _fault_shows(facts: Facts) -> Check:
 
 def _expectations(facts: Facts) -> Iterator[Check]:
     expect, decisions = facts.scenario.expect, facts.decisions
+    for step in facts.steps:
+        yield Check(step.name, "expectation", step.wanted, step.measured, step.held)
     yield _equal("the rollout ends", expect.outcome, decisions.outcome)
     said = "it was interrupted" if decisions.interrupted else "yes" if decisions.outcome else "no"
     yield Check("the rollout ends by itself", "expectation", f"within {facts.scenario.load.max_s:g} s", said, said == "yes")
@@ -169,6 +183,11 @@ def _health(facts: Facts) -> Check:
 
 def _safety(facts: Facts) -> Iterator[Check]:
     decisions, moments = facts.decisions, facts.moments
+    allowed = facts.scenario.expect.failed_requests_max
+    if allowed is not None:
+        failed = sum(response.failed for response in facts.responses)
+        said = f"{failed} of {len(facts.responses):,}"
+        yield Check("failed requests of all users, in all steps", "safety", f"at most {allowed}", said, failed <= allowed)
     if decisions.reverted_s is not None and decisions.first_user_s is not None:
         late = sum(response.sent_s > decisions.reverted_s for response in facts.of("canary"))
         yield Check("requests sent to the bad lane after the switch", "safety", "0", str(late), late == 0)

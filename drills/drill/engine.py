@@ -96,18 +96,42 @@ class Engine:
     env: str
     logs: Path
     policy: Path | None = None  # instead of the checkout's own
+    approvers: Path | None = None  # the same
     kind: RuntimeName = "embedded"
     calls: list[Call] = field(default_factory=list)
 
-    def build(self, patch: Path | None) -> Call:
-        return self._start("build", ["--runtime", self.kind, *([] if patch is None else ["--patch", str(patch)])], bound_s=300)
+    def build(self, patch: Path | None, commit: str | None = None) -> Call:
+        changed = [] if patch is None else ["--patch", str(patch)]
+        return self._start("build", ["--runtime", self.kind, *changed, *([] if commit is None else ["--commit", commit])], bound_s=300)
 
     def publish(self, digest: str) -> Call:
         """To where the environment's runtime takes it from."""
         return self._start("publish", [digest, "--env", self.env], bound_s=120)
 
-    def up(self) -> Call:
-        return self._start("up", ["--env", self.env, "--port", "0", "--runtime", self.kind], bound_s=300)
+    def up(self, first: str | None = None) -> Call:
+        begin = [] if first is None else ["--first", first]
+        return self._start("up", ["--env", self.env, "--port", "0", "--runtime", self.kind, *begin], bound_s=300)
+
+    def status(self) -> Call:
+        return self._start("status", ["--env", self.env], bound_s=60)
+
+    def backfill(self) -> Call:
+        return self._start("backfill", ["--env", self.env], bound_s=600)
+
+    def approve(self, digest: str, signature: Path) -> Call:
+        return self._start("approve", [digest, "--env", self.env, "--signature", str(signature)], bound_s=60)
+
+    def dump(self, file: Path) -> Call:
+        return self._start("dump", [str(file), "--env", self.env], bound_s=600)
+
+    def restore(self, file: Path, column: str, otherwise: str) -> Call:
+        return self._start("restore", [str(file), "--column", column, "--otherwise", otherwise, "--env", self.env], bound_s=600)
+
+    def lift(self, digest: str, cause: str) -> Call:
+        return self._start("quarantine", ["--lift", digest, "--cause", cause, "--env", self.env], bound_s=60)
+
+    def unfreeze(self, reason: str) -> Call:
+        return self._start("unfreeze", ["--reason", reason, "--env", self.env], bound_s=60)
 
     def deploy(self, digest: str, reason: str) -> Call:
         """The caller bounds it: a rollout that is too long for a drill may be right for its policy."""
@@ -142,7 +166,8 @@ class Engine:
         return call
 
     def _environment(self) -> dict[str, str]:
-        return {**clean(), **({"SLIPWAY_POLICY": str(self.policy)} if self.policy else {})}
+        ours = {"SLIPWAY_POLICY": self.policy, "SLIPWAY_APPROVERS": self.approvers}
+        return {**clean(), **{name: str(path) for name, path in ours.items() if path}}
 
 
 def clean() -> dict[str, str]:

@@ -7,10 +7,11 @@ import re
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from drill import decisions, orders, sandbox
@@ -26,11 +27,14 @@ from drill.pages.modules import modules
 from drill.report.fold import Context, Report, fold
 from drill.report.render import write
 from drill.samples import ClientTotals, Response
-from drill.scenario import Drill, Flag
+from drill.scenario import Drill, Flag, Step
+from drill.signers import Signers
+from drill.steps import Steps
 from drill.times import Slo, moments, recovered, times
 from drill.traffic import Traffic
 from drill.view import View
 from release import policy as policies
+from release import window
 from release.environment import Environment
 from release.errors import Interrupted, UsageError
 from release.home import Home
@@ -38,6 +42,7 @@ from release.places import RuntimeName
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 TICK_S = 0.2
+STEP_S = 60.0  # and for each step before or after it
 AFTER_S = 240.0  # the traffic's bound, beyond the rollout's: building, interrupting, confirming
 HARM_LEAST, HARM_S = 3, 30.0  # bad answers before the on-call engineer notices, bounded
 REACT_S = 2.0  # and then acts
@@ -64,16 +69,18 @@ class Run:
     address: str = ""
     cured: Cured | None = None
     down: Call | None = None
+    steps: Steps = field(init=False)
     keep_logs: bool = True
 
     def __post_init__(self) -> None:
         self.folder = self.home.reports() / self.name
         self.logs = self.folder / "logs"
         self.env = sandbox.env_of(self.name)
-        self.engine = Engine(self.home.root, self.env, self.logs, self.drill.policy, self.kind)
+        self.engine = Engine(self.home.root, self.env, self.logs, self.drill.policy, kind=self.kind)
         self.policy = policies.read(self.drill.policy or self.home.policy)
         self.live = Live(self.home.env(self.env) / "ledger.jsonl", self.folder / "samples.jsonl")
         self.machine, self.started_s = Machine(), time.monotonic()
+        self.steps = Steps(self)
 
     def perform(self) -> Report:
         """The report, which is also written. Raises SlipwayError where the drill could not be carried out; nothing is left running then."""
@@ -82,8 +89,10 @@ class Run:
             self.send_traffic()
             self.build_the_release()
             self.turn_the_flag_on_before()
+            self.take(self.drill.scenario.before)
             self.roll_it_out()
             self.harm_and_cure()
+            self.take(self.drill.scenario.after)
             self.wait_until_users_are_well()
             client = self.stop_the_traffic()
             report = self.conclude(client, self.count_the_orders())
@@ -93,8 +102,13 @@ class Run:
 
     def run_the_store(self) -> None:
         self.view.phase("run the store: database, edge, baseline", usual_s=8)
-        up = self._wait(self.engine.up())
+        up = self.wait(self.engine.up(self.last_release() if self.drill.scenario.first == "last_release" else None))
         self.baseline, self.address = up["baseline"], up["address"]
+
+    def last_release(self) -> str:
+        """What users got last; its digest."""
+        commit = (self.home.root / "api" / "contract" / "released.commit").read_text(encoding="utf-8").strip()
+        return str(self.wait(self.engine.build(None, commit))["digest"])
 
     def send_traffic(self) -> None:
         load = self.drill.scenario.load
@@ -102,14 +116,20 @@ class Run:
         self.view.phase(f"send {load.rate_per_s:g} {what} from {load.users:,} users", usual_s=load.warm_up_s + 1)
         if load.client == "pages":
             modules(self.home)
-        self.traffic = Traffic.start(self.address, load, self.folder / "samples.jsonl", self.logs / "load.log", after_s=AFTER_S)
+        self.traffic = Traffic.start(
+            self.address,
+            load,
+            self.folder / "samples.jsonl",
+            self.logs / "load.log",
+            after_s=AFTER_S + STEP_S * len((*self.drill.scenario.before, *self.drill.scenario.after)),
+        )
 
     def build_the_release(self) -> None:
         """While the load warms up."""
         build, until_s = self.engine.build(self.drill.patch), self.drill.scenario.load.warm_up_s
-        self.canary = self._wait(build)
-        self._wait(self.engine.publish(self.canary["digest"]))
-        self._until(lambda: bool(self.live.responses) and time.monotonic() - self.live.responses[0].done_s >= until_s, bound_s=until_s + 15)
+        self.canary = self.wait(build)
+        self.wait(self.engine.publish(self.canary["digest"]))
+        self.until(lambda: bool(self.live.responses) and time.monotonic() - self.live.responses[0].done_s >= until_s, bound_s=until_s + 15)
         if self.canary["digest"] == self.baseline:
             raise UsageError("The new release is the baseline itself.", remedy="Give the scenario a patch that changes what is released.")
         self.live.canary = self.canary["digest"]
@@ -119,15 +139,19 @@ class Run:
         if self.drill.scenario.flag and self.drill.scenario.cure is None:
             self.turn_the_flag_on(self.call_on_call())
 
+    def take(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            self.steps.take(step)
+
     def roll_it_out(self) -> None:
         self.view.phase("roll out, watched by the gate", usual_s=30)
         deploy = self.engine.deploy(self.canary["digest"], f"drill {self.drill.name}")
         bound_s = self.drill.scenario.load.max_s
-        self._until(lambda: not deploy.running(), bound_s)
+        self.until(lambda: not deploy.running(), bound_s)
         if deploy.running():
             self.view.say(f"no end within {bound_s:g} s: interrupted")
             deploy.stop()
-        self._wait(deploy, allowed=ENDED)
+        self.wait(deploy, allowed=ENDED)
 
     def harm_and_cure(self) -> None:
         """The bug was there all the time; now users meet it."""
@@ -139,20 +163,39 @@ class Run:
         on_s = time.monotonic()
         self.turn_the_flag_on(on_call)
         harmed = lambda: sum(one.failed for one in self._since(on_s)) >= HARM_LEAST  # noqa: E731
-        self._until(harmed, HARM_S)
+        self.until(harmed, HARM_S)
         react_s = time.monotonic() + REACT_S
-        self._until(lambda: time.monotonic() >= react_s, REACT_S + 1)
+        self.until(lambda: time.monotonic() >= react_s, REACT_S + 1)
         self.cured = {"kill_switch": self._by_kill, "rollback": self._by_rollback, "redeploy": self._by_redeploy}[how](on_call)
         self.view.say(f"{how.replace('_', ' ')}: done {self.cured.done_s - self.cured.asked_s:.3f} s after the engineer's word")
 
     def call_on_call(self) -> OnCall:
-        return OnCall(self.address, self._wait(self.engine.token())["token"])
+        return OnCall(self.address, self.wait(self.engine.token())["token"])
 
     def turn_the_flag_on(self, on_call: OnCall) -> None:
-        """And wait until users have it."""
-        flag = self._flag()
+        self.turn_on(on_call, self._flag())
+
+    def turn_on(self, on_call: OnCall, flag: Flag) -> bool:
+        """And wait until users have it; do they?"""
         on_call.turn_on(flag.name, flag.percentage)
-        self._until(lambda: any(one.used(f"{flag.name}=on") for one in self.live.responses[-500:]), FLAG_S)
+        self.until(lambda: self._have(flag), FLAG_S)
+        return self._have(flag)
+
+    def _have(self, flag: Flag) -> bool:
+        return any(one.used(f"{flag.name}=on") for one in self.live.responses[-500:])
+
+    @cached_property
+    def signers(self) -> Signers:
+        """Two people who may approve, from now on."""
+        signers = Signers.new(self.folder / "approvers")
+        self.engine.approvers = signers.file
+        return signers
+
+    def contracts(self) -> tuple[str, ...]:
+        """The contract steps of the new release that are still to be taken."""
+        environment = Environment(self.home, self.env)
+        release = environment.artifacts.verify(self.canary["digest"])
+        return window.pending_contracts(release, environment.world.runtime.schema())
 
     def _by_kill(self, on_call: OnCall) -> Cured:
         flag = self._flag().name
@@ -163,16 +206,16 @@ class Run:
     def _by_rollback(self, on_call: OnCall) -> Cured:
         """The engine freezes flags by itself."""
         asked_s = time.monotonic()
-        self._wait(self.engine.rollback("users are harmed"))
+        self.wait(self.engine.rollback("users are harmed"))
         done_s, flag = time.monotonic(), self._flag().name
         return Cured("rollback", "on-call", asked_s, done_s, (on_call.try_to_change(flag), on_call.kill(flag)))
 
     def _by_redeploy(self, on_call: OnCall) -> Cured:  # noqa: ARG002 - as the others
         """Of this tree with a harmless change: what a fix would be."""
         asked_s = time.monotonic()
-        fix = self._wait(self.engine.build(self.home.root / FIX))
-        self._wait(self.engine.publish(fix["digest"]))
-        self._wait(self.engine.deploy(fix["digest"], "the fix"), allowed=ENDED)
+        fix = self.wait(self.engine.build(self.home.root / FIX))
+        self.wait(self.engine.publish(fix["digest"]))
+        self.wait(self.engine.deploy(fix["digest"], "the fix"), allowed=ENDED)
         return Cured("redeploy", "on-call", asked_s, time.monotonic(), fix=fix["digest"], fix_built_anew=fix["built"])
 
     def _flag(self) -> Flag:
@@ -191,7 +234,7 @@ class Run:
             calm_s = from_s if self.cured is None else self._last_bad_s(self.cured.asked_s)
             return recovered(self._since(calm_s), calm_s, slo, confirm_s + 0.5) is not None
 
-        self._until(well, bound_s=confirm_s + CALM_MAX_S)
+        self.until(well, bound_s=confirm_s + CALM_MAX_S)
 
     def _last_bad_s(self, from_s: float) -> float:
         return max([from_s, *(one.done_s for one in self._since(from_s) if one.failed)])
@@ -235,7 +278,7 @@ class Run:
         of = lanes(came, self.canary["digest"], [shift.at_s for shift in told.shifts])
         cured = self.cured or by_the_engine(decisions.of(self.live.entries, self.canary["digest"]))
         when = moments(told, came, of, lambda response: is_bad(scenario, slo, response), slo, scenario.confirm_s, cured)
-        return Facts(scenario, slo, told, came, of, client, when, times(when, self.canary["took_s"]), checked, cured)
+        return Facts(scenario, slo, told, came, of, client, when, times(when, self.canary["took_s"]), checked, cured, self.steps.done)
 
     def begin_to_leave(self, *, keep_logs: bool) -> None:
         """Idempotent. Stopping everything takes as long as drawing the report: both at once."""
@@ -260,15 +303,15 @@ class Run:
     def _since(self, from_s: float) -> list[Response]:
         return sorted((response for response in self.live.responses if response.done_s >= from_s), key=lambda response: response.done_s)
 
-    # Waiting, while the view stays alive.
+    # Waiting, while the view stays alive; for the steps, too.
 
-    def _wait(self, call: Call, allowed: tuple[int, ...] = (0,)) -> dict[str, Any]:
+    def wait(self, call: Call, allowed: tuple[int, ...] = (0,)) -> dict[str, Any]:
         while call.running():
             self._tick()
         self._tick()
         return call.answer(allowed=allowed)
 
-    def _until(self, true: Callable[[], bool], bound_s: float) -> None:
+    def until(self, true: Callable[[], bool], bound_s: float) -> None:
         end_s = time.monotonic() + bound_s
         while time.monotonic() < end_s and not true():
             self._tick()

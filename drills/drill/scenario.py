@@ -33,16 +33,56 @@ class Flag(Frozen):
     percentage: Annotated[int, Field(ge=1, le=100)]
 
 
+class Deploy(Frozen):
+    """A rollout that is not the one under test. Without `patch` it is this tree. `refused`: the error that must refuse it."""
+
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+    patch: str | None = None
+    refused: Literal["OutsideWindow", "BackfillUnfinished", "ApprovalsMissing"] | None = None
+
+
+class Restore(Frozen):
+    """Undo the contract step `after_s` later: `column` from the dump, `otherwise` for what was written since."""
+
+    column: str
+    otherwise: str
+    after_s: Annotated[float, Field(ge=0, le=120)] = 5
+
+
+class Step(Frozen):
+    """One thing that is done before or after the rollout under test."""
+
+    deploy: Deploy | None = None
+    rollback: Annotated[str | None, Field(min_length=1, max_length=80)] = None  # which phase that rehearses
+    backfill: Literal[True] | None = None
+    turn_on: Flag | None = None
+    approve: Annotated[int | None, Field(ge=1, le=2)] = None  # so many people
+    dump: Literal[True] | None = None
+    restore: Restore | None = None
+    hold: Annotated[str | None, Field(pattern=r"^[a-z_]+$")] = None  # a table that somebody's report reads for long
+
+    def only(self) -> tuple[str, object]:
+        [(name, given)] = [(name, value) for name, value in self if value is not None]
+        return name, given
+
+    @model_validator(mode="after")
+    def _one_thing(self) -> Step:
+        if sum(value is not None for _, value in self) != 1:
+            raise ValueError("one thing per step")
+        return self
+
+
 class Load(Frozen):
     """Open loop: arrivals come at fixed times, however slow the answers are. A rollout that takes longer than `max_s` is interrupted.
 
-    `client`: `api` sends the requests of the API, one per arrival; `pages` runs the SPA itself, one whole journey per arrival.
+    `coupons_pct`: so many baskets have a coupon, known and unknown ones, typed this way and that. `client`: `api` sends the requests of the API, one per arrival; `pages` runs the SPA itself, one whole journey per arrival.
     """
 
     client: Literal["api", "pages"] = "api"
     rate_per_s: Annotated[float, Field(ge=1, le=1000)] = 120
     users: Annotated[int, Field(ge=1, le=9999)] = 2000
     seed: Annotated[int, Field(ge=0)] = 1
+    coupons_pct: Annotated[int, Field(ge=0, le=100)] = 0
     warm_up_s: Annotated[float, Field(ge=0, le=600)] = 3
     max_s: Seconds = 150
 
@@ -55,6 +95,7 @@ class Expect(Frozen):
     verdict: Literal["PASS", "FAIL", "INCONCLUSIVE"] | None = None
     because: Literal["failures", "slow", "client"] | None = None
     weight_pct_max: Annotated[int, Field(ge=0, le=100)] = 100
+    failed_requests_max: Annotated[int | None, Field(ge=0)] = None  # of all users, in all steps
 
 
 class Budgets(Frozen):
@@ -74,6 +115,9 @@ class Scenario(Frozen):
     title: Annotated[str, Field(min_length=1, max_length=120)]
     hypothesis: Annotated[str, Field(min_length=1)]
     takes_minutes: bool = False
+    first: Literal["this_tree", "last_release"] = "this_tree"
+    before: tuple[Step, ...] = ()
+    after: tuple[Step, ...] = ()
     release: ReleaseUnderTest = ReleaseUnderTest()
     policy: str | None = None
     flag: Flag | None = None

@@ -37,6 +37,8 @@ class Traffic:
             "seed": load.seed,
             "for": load.max_s + after_s,
         }
+        if load.client == "api":
+            options["coupons"] = load.coupons_pct
         argv = [sys.executable, "-m", MODULES[load.client], "--leash", *(f"--{name}={value}" for name, value in options.items())]
         with log.open("wb") as file:
             process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=file, stderr=file, env=clean(), start_new_session=True)

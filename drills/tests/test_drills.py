@@ -163,6 +163,16 @@ def test_a_release_that_crashes_on_start_meets_no_user(drill):
     assert report["times"]["deploy_s"] is None
 
 
+@pytest.mark.alone
+def test_a_migration_that_would_lock_the_hot_table_gives_up_and_meets_no_user(drill):
+    report = report_of(drill("bad-migration", "--json"))
+    assert report["impact"]["lanes"]["canary"]["requests"] == 0
+    assert "Given up after" in report["rollout"]["reason"]
+    assert [step["held"] for step in report["steps"]] == [True]
+    baseline = report["impact"]["lanes"]["baseline"]
+    assert baseline["slow"] <= 0.05 * baseline["requests"], "users waited behind the migration"
+
+
 def test_a_fault_that_does_not_show_makes_the_drill_invalid(drill):
     """The harmless patch under the expectations of the bad one; out of time, it is interrupted and reported."""
     started = drill("bad-release", "--json", patch="drills/faults/healthy-release.patch", max_s="12")

@@ -67,7 +67,13 @@ def test_it_applies_to_this_tree(fault: str, tree: Path) -> None:
     apply(tree, fault, "--check")
     apply(tree, fault)
     changed = {path.relative_to(tree).parts[:2] for path in files(tree) if before.get(path) != path.read_bytes()}
-    assert changed == {("web", "src") if fault == "bad-bundle" else ("api", "app")}  # what the artifact carries, and nothing else
+    carried = {"bad-bundle": {("web", "src")}, "bad-migration": {("db", "migrations"), ("db", "schema.json")}}
+    assert changed == carried.get(fault, {("api", "app")})  # what the artifact carries, and nothing else
+
+
+@pytest.mark.parametrize("change", sorted(path.stem for path in (ROOT / "drills" / "changes").glob("*.patch")))
+def test_a_later_release_applies_to_this_tree(change: str, tree: Path) -> None:
+    apply(tree, f"../changes/{change}", "--check")
 
 
 def files(tree: Path) -> list[Path]:

@@ -32,9 +32,10 @@ from drill.load.schedule import Plan  # noqa: E402
 @click.option("--users", type=int, required=True)
 @click.option("--seed", type=int, required=True)
 @click.option("--for", "max_s", type=float, required=True)
+@click.option("--coupons", "coupons_pct", type=int, default=0, help="Percent of baskets with a coupon.")
 @click.option("--leash", is_flag=True, help="End with stdin.")
-def main(address: str, samples: Path, rate_per_s: float, users: int, seed: int, max_s: float, leash: bool) -> None:
-    traffic = Traffic(Client(address), Plan(rate_per_s, users, seed), samples, max_s)
+def main(address: str, samples: Path, rate_per_s: float, users: int, seed: int, max_s: float, coupons_pct: int, leash: bool) -> None:
+    traffic = Traffic(Client(address), Plan(rate_per_s, users, seed), samples, max_s, coupons_pct)
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, traffic.stop)
     if leash:

@@ -80,8 +80,8 @@ def _json(text: bytes | None) -> Any:
 class Traffic:
     """Runs a plan against the store and writes `samples` and, at the end, load.json beside it."""
 
-    def __init__(self, client: Client, plan: Plan, samples: Path, max_s: float) -> None:
-        self._client, self._plan, self._max_s = client, plan, max_s
+    def __init__(self, client: Client, plan: Plan, samples: Path, max_s: float, coupons_pct: int = 0) -> None:
+        self._client, self._plan, self._max_s, self._coupons_pct = client, plan, max_s, coupons_pct
         self._samples, self._totals = samples, samples.with_name("load.json")
         self._pool = Pool(CONCURRENCY)
         self._stopped = Event()
@@ -94,7 +94,7 @@ class Traffic:
 
     def run(self) -> None:
         """Until stopped, or `max_s`; then waits for what is outstanding, no longer than a request's timeout."""
-        self._shop = Shop(self._learn())
+        self._shop = Shop(self._learn(), coupons_pct=self._coupons_pct)
         with self._samples.open("ab", buffering=0) as file:
             writer = spawn(self._write_until_stopped, file)
             started_s = time.monotonic()

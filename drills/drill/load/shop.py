@@ -9,6 +9,7 @@ from typing import Any
 from drill.load.schedule import Arrival
 from drill.load.users import country
 
+COUPONS = ("WELCOME10", " welcome10", "ThreeForTwo ", "GRANDMA")  # the last one is none
 ORDERS_KEPT = 20  # per user, the latest ones: enough to read back, bounded for a long run
 
 
@@ -32,6 +33,7 @@ class Shop:
 
     products: Sequence[Any]
     orders: dict[str, list[str]] = field(default_factory=dict)
+    coupons_pct: int = 0
 
     def request(self, arrival: Arrival) -> Request:
         user, where = arrival.user, f"country={country(arrival.user)}"
@@ -60,7 +62,11 @@ class Shop:
         different = min(1 + int(arrival.dice * 1000) % 3, len(self.products))
         quantity = 1 + int(arrival.dice * 10_000) % 3
         lines = [{"product_id": self._pick(arrival, step), "quantity": quantity} for step in range(different)]
-        return {"country": country(arrival.user), "lines": lines}
+        return {"country": country(arrival.user), "lines": lines, **self._coupon(arrival)}
+
+    def _coupon(self, arrival: Arrival) -> dict[str, Any]:
+        number = int(arrival.dice * 1_000_000)
+        return {"coupon": COUPONS[number // 100 % len(COUPONS)]} if number % 100 < self.coupons_pct else {}
 
     def _own_order(self, arrival: Arrival) -> str:
         own = self.orders[arrival.user]

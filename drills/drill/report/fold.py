@@ -68,6 +68,7 @@ def fold(drill: Drill, facts: Facts, context: Context) -> Report:
         "gate": gate(facts, context.fail_at),
         "flag": scenario.flag.model_dump() if scenario.flag else None,
         "cure": asdict(facts.cured) if facts.cured else None,
+        "steps": [asdict(step) for step in facts.steps],
         "orders": _orders(facts.orders),
         "client": asdict(facts.client) if facts.client else None,
         "checks": [asdict(check) for check in every],
