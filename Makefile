@@ -31,7 +31,7 @@ HAS_WEB := $(wildcard web/package-lock.json)
 NPM := { [ -w "$$HOME" ] || export npm_config_cache="$(CURDIR)/var/npm"; } && PATH="$(CURDIR)/$(BIN):$$PATH" npm --prefix web --loglevel error
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev web-check web-lint web-types web-unit drill drills bench report figures up down ship rollback status pipeline lint types contract-check integration schema browser security rehearsal stale-flags durations build digest publish handover receive attested sign-keyless advisories scan all-green protect verify staging approval production test unit web long check contract format locks cosign screenshot test-containers image base-images generated observe backfill
+.PHONY: help setup setup-dev web-check web-lint web-types web-unit drill drills bench report figures up down ship rollback status pipeline lint types contract-check integration schema browser security rehearsal stale-flags durations build digest publish handover receive attested sign-keyless advisories scan all-green protect verify staging approval approvals production test unit web long check contract format locks cosign screenshot test-containers image base-images generated observe backfill
 
 help: ## this page
 	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -126,6 +126,9 @@ staging: setup ## verify, migrate, deploy and smoke in the environment staging, 
 
 approval: setup ## has a person said yes to production? [APPROVED_BY=name]
 	@APPROVED_BY="$(APPROVED_BY)" $(BIN)/release approval
+
+approvals: setup ## have two people approved what it takes for good, and a changed policy? [DIGEST=sha256:...]
+	@$(BIN)/release approvals --for $(THE_DIGEST) --env production --runtime "$(RUNTIME)" && $(BIN)/release approvals --for policy --env production
 
 production: setup ## the same digest as canary from 1 to 100 % [DIGEST=sha256:...] [USERS=1: they send the traffic, not we]
 	@$(BIN)/release up --env production --port 0 --runtime "$(RUNTIME)" --first $(LAST_RELEASE)

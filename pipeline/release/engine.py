@@ -225,10 +225,8 @@ class Engine:
             self._ask_for(approvals.contract_change(release.digest, steps), self.policy.approvals.needed(self.world.name).contract)
 
     def _check_policy(self) -> None:
-        """What the policy in force says of its successor, not what the successor says of itself. Raises ApprovalsMissing."""
-        verified = [fact for entry in self.ledger.entries() if isinstance(fact := entry.fact(), e.ReleaseVerified) and fact.policy]
-        if verified and verified[-1].policy != self.policy.fingerprint:
-            self._ask_for(approvals.policy_change(self.policy.fingerprint), verified[-1].policy_approvals)
+        """Raises ApprovalsMissing."""
+        self._ask_for(approvals.policy_change(self.policy.fingerprint), policy_needs(self.ledger, self.policy))
 
     def _ask_for(self, change: str, needed: int) -> None:
         """Raises ApprovalsMissing."""
@@ -363,6 +361,12 @@ class Engine:
 
     def _since(self, started_s: float) -> float:
         return self.world.clock.monotonic() - started_s
+
+
+def policy_needs(ledger: Ledger, policy: Policy) -> int:
+    """How many must approve it: what the policy in force says of its successor, not what that says of itself. None where it is in force, or is the first."""
+    verified = [fact for entry in ledger.entries() if isinstance(fact := entry.fact(), e.ReleaseVerified) and fact.policy]
+    return verified[-1].policy_approvals if verified and verified[-1].policy != policy.fingerprint else 0
 
 
 def approved(ledger: Ledger, approvers: Approvers | None) -> list[approvals.Approval]:

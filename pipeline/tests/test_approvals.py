@@ -17,6 +17,7 @@ from release.adapters.approvers import SshApprovers, sign
 from release.approvals import Approval, contract_change, counted, message, missing, policy_change
 from release.artifact import Release
 from release.cli import main
+from release.ledger import Ledger
 from release.window import Schema
 
 CHANGE = contract_change("sha256:" + "e" * 64, ("0005",))
@@ -238,6 +239,9 @@ def at(tmp_path: Path, approvers: SshApprovers, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.usefixtures("at")
 def test_two_say_yes_to_a_policy_by_command(tmp_path: Path) -> None:
     where = ("--env", "production")
+    assert run("approvals", "--for", "policy", *where)["approvals"] == [], "the first policy of an environment"
+    in_force = e.ReleaseVerified("sha256:" + "a" * 64, "a", ("0004",), "sha256:" + "0" * 64, 2)
+    Ledger(tmp_path / "var" / "envs" / "production" / "ledger.jsonl").append(in_force)
     missing_ = run("approvals", "--for", "policy", *where, expect=57)
     assert "needs a yes of 2 people other than linus" in str(missing_["what"])
     run("approve", "policy", *where, "--key", str(tmp_path / "mallory"), expect=58)

@@ -94,7 +94,7 @@ def _callers(workflows: Workflows) -> Iterator[str]:
 def _one_digest(jobs: Mapping[str, Job]) -> Iterator[str]:
     """What is rolled out is what was built, verified and smoked."""
     built = "${{ needs.build.outputs.digest }}"
-    for name in ("verify", *DEPLOYS):
+    for name in ("verify", "approvals", *DEPLOYS):
         if jobs[name].env.get("DIGEST") != built or any("DIGEST" in step.env or "DIGEST=" in (step.run or "") for step in jobs[name].steps):
             yield f"{name}: its digest is not the build's"
         targets = [step.target for step in jobs[name].steps if step.condition is None]

@@ -87,13 +87,15 @@ def test_main_without_a_host_goes_to_the_end_and_leaves_nothing(run: RunIt) -> N
         "stale-flags",
         "approval",
         "receive",
+        "approvals",
+        "receive",
         "production",
         "down",
     ]
     assert order(ended) == [*CHECKS, *release]
     assert [key for key in ended if key in {stage.name for stage in STAGES}] == [stage.name for stage in STAGES]
     assert ended["build"].outputs == {"digest": DIGEST}
-    for key in ("verify", "staging", "production"):
+    for key in ("verify", "staging", "approvals", "production"):
         (step,) = [step for step in ended[key].steps if step.target == key]
         assert (step.env["DIGEST"], step.env["RUNTIME"], step.env["SLIPWAY_REGISTRY"]) == (DIGEST, "embedded", "")
         assert ended[key].machine == "ubuntu-24.04"
@@ -121,9 +123,11 @@ def test_main_with_a_host_rolls_out_there_on_containers(run: RunIt) -> None:
         "stale-flags",
         "approval",
         "receive",
+        "approvals",
+        "receive",
         "production",
     ]
-    for key in ("staging", "production"):
+    for key in ("staging", "approvals", "production"):
         assert ended[key].machine == "shop-host"
         env = next(step.env for step in ended[key].steps if step.target == key)
         assert (env["RUNTIME"], env["SLIPWAY_VAR"], env["SLIPWAY_REGISTRY"]) == ("compose", "/var/lib/slipway", "ghcr.io/local/slipway")
@@ -134,7 +138,7 @@ def test_main_with_a_host_rolls_out_there_on_containers(run: RunIt) -> None:
 def test_who_made_it_is_asked_before_it_is_taken_over(run: RunIt, private: bool) -> None:
     """Attestations of a private repository need a plan of GitHub's."""
     ended = run("main", "push", event={"repository": {"private": private}})
-    for key in ("verify", "staging", "production"):
+    for key in ("verify", "staging", "approvals", "production"):
         targets = [step.target for step in ended[key].steps if step.outcome == SUCCESS and step.target]
         assert targets[:2] == (["receive", key] if private else ["attested", "receive"])
 

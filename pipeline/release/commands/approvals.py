@@ -11,9 +11,11 @@ from release import approvals as rules
 from release import errors, window
 from release.adapters import approvers
 from release.artifact import checked
-from release.commands.common import open_environment
+from release.commands.common import open_environment, runtime_option
+from release.engine import policy_needs
 from release.environment import Environment
 from release.events import ChangeApproved
+from release.places import RuntimeName
 from release.say import as_json as print_json
 from release.say import env_option, json_option, out
 
@@ -71,9 +73,10 @@ def _read(signature: Path | None) -> str:
 
 @click.command()
 @env_option
+@runtime_option
 @click.option("--for", "what", metavar="DIGEST|policy", help="Exit code 57 where approvals of this are missing.")
 @json_option
-def approvals(env: str, what: str | None, as_json: bool) -> None:
+def approvals(env: str, runtime: RuntimeName | None, what: str | None, as_json: bool) -> None:
     """Who has approved what in an environment, each signature verified again.
 
     \b
@@ -82,10 +85,11 @@ def approvals(env: str, what: str | None, as_json: bool) -> None:
     """
     environment = open_environment(env, quiet=as_json)
     there = environment.approvals()
-    change = _change(environment, what) if what else None
+    change = _change(environment, what, runtime) if what else None
+    count = 0
     if change is not None:
-        needed = environment.policy.approvals.needed(env)
-        count = needed.policy if what == POLICY else needed.contract
+        contract = environment.policy.approvals.needed(env).contract
+        count = policy_needs(environment.ledger, environment.policy) if what == POLICY else contract
         problem = rules.missing(change, count, there, environment.ledger.actor)
         if problem:
             raise problem
@@ -93,7 +97,7 @@ def approvals(env: str, what: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"env": env, "approvals": [{"change": one.change, "by": one.people[0], "key": one.key} for one in shown]})
         return
-    if what and change is None:
+    if what and not count:
         out.print("Nothing of it needs an approval.")
     for one in shown:
         out.print(f"{one.people[0]}: {one.change}", markup=False)
@@ -101,11 +105,11 @@ def approvals(env: str, what: str | None, as_json: bool) -> None:
         out.print(f"Nothing is approved in {env}.", markup=False)
 
 
-def _change(environment: Environment, what: str) -> str | None:
+def _change(environment: Environment, what: str, runtime: RuntimeName | None = None) -> str | None:
     """None: it has no step that needs a yes."""
     if what == POLICY:
         return rules.policy_change(environment.policy.fingerprint)
-    release = environment.artifacts.verify(checked(what))
+    release = environment.place_on(runtime).artifacts.verify(checked(what))
     if environment.state().baseline is None:
         return None
     steps = window.pending_contracts(release, environment.world.runtime.schema())
