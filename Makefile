@@ -82,7 +82,7 @@ lint: setup-dev $(HAS_WEB:web/package-lock.json=web-lint) ## style, format, leve
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
 
 types: setup-dev $(HAS_WEB:web/package-lock.json=web-types) ## static types
-	@$(BIN)/mypy api/app api/contract pipeline/release drills/drill bench db/lint.py requirements/setup.py
+	@$(BIN)/mypy api/app api/contract pipeline/release drills/drill bench db/tests/lint.py requirements/setup.py
 
 contract-check: setup-dev ## the API's document: is it the code's, does it break clients of the last release, does the API keep it
 	@cd api && ../$(BIN)/python -m contract check
@@ -92,7 +92,7 @@ integration: setup-dev ## the store on real PostgreSQL
 	@$(PYTEST) -m "(real or thorough) and not (long or contract or browser or rehearsal or matrix)" -n 2 --dist loadfile
 
 schema: setup-dev ## migrations: what is risky in their SQL; then each build on each state of the schema
-	@$(BIN)/python db/lint.py
+	@$(BIN)/python db/tests/lint.py
 	@$(PYTEST) -m matrix -n 2
 
 browser: setup-dev ## the store in a real browser

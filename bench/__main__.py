@@ -23,7 +23,7 @@ from release.home import Home
 from release.say import err, fail
 
 out = Console(highlight=False, width=140)
-NOT_BENCHES = ("__main__", "result")
+NOT_BENCHES = ("__main__", "result", "store")
 
 
 def names() -> list[str]:

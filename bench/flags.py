@@ -11,17 +11,15 @@ import json
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
 
 from bench.result import Result, Row
+from bench.store import done, store
 from drill import samples
-from drill.engine import Engine
 from drill.oncall import OnCall
 from drill.scenario import Load
 from drill.traffic import Traffic
@@ -104,7 +102,8 @@ class Kill:
 
 
 def run(home: Home, quick: bool, say: Callable[[str], None]) -> Result:
-    with tempfile.TemporaryDirectory(prefix="slipway-bench-") as folder, store(home, Path(folder), say) as (address, on_call):
+    with tempfile.TemporaryDirectory(prefix="slipway-bench-") as folder, store(home, Path(folder), say) as (engine, address):
+        on_call = OnCall(address, done(engine.token())["token"])
         load, file = Load(rate_per_s=120, max_s=3600), Path(folder) / "samples.jsonl"
         traffic, clients = Traffic.start(address, load, file, Path(folder) / "load.log"), Clients(address)
         try:
@@ -116,25 +115,8 @@ def run(home: Home, quick: bool, say: Callable[[str], None]) -> Result:
         return result(kills, clients, samples.read(file), load)
 
 
-@contextmanager
-def store(home: Home, folder: Path, say: Callable[[str], None]) -> Iterator[tuple[str, OnCall]]:
-    """An environment of its own, gone afterwards."""
-    engine = Engine(home.root, f"bench-{folder.name[-8:].replace('_', '-')}", folder / "logs")
-    try:
-        say("run the store: two instances, database, edge")
-        address = _done(engine.up())["address"]
-        yield address, OnCall(address, _done(engine.token())["token"])
-    finally:
-        _done(engine.down())
-
-
-def _done(call: Any) -> dict[str, Any]:
-    call.wait()
-    return dict(call.answer())
-
-
 def _kill_again_and_again(on_call: OnCall, clients: Clients, kills: int, say: Callable[[str], None]) -> list[Kill]:
-    done = []
+    ended = []
     for number in range(kills):
         on_call.turn_on(FLAG, 100)
         _until(lambda: clients.all_say(True), "the flag did not get on for everybody")
@@ -142,10 +124,10 @@ def _kill_again_and_again(on_call: OnCall, clients: Clients, kills: int, say: Ca
         act = on_call.kill(FLAG)
         _until(lambda: clients.all_say(False), "the flag did not get off for everybody")
         time.sleep(SETTLE_S)
-        done.append(Kill(act.asked_s, act.answered_s, time.monotonic()))
+        ended.append(Kill(act.asked_s, act.answered_s, time.monotonic()))
         if (number + 1) % 10 == 0:
             say(f"{number + 1} of {kills} kills")
-    return done
+    return ended
 
 
 def _until(true: Callable[[], bool], what: str) -> None:

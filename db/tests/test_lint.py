@@ -20,7 +20,7 @@ NO_DOWN = f"BEGIN;\n\n{BOUNDS}COMMIT;\n\n"
 
 
 def _load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("slipway_lint", DB / "lint.py")
+    spec = importlib.util.spec_from_file_location("slipway_lint", DB / "tests" / "lint.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -58,6 +58,9 @@ BAD = {
     "require-concurrent-index-creation": ("CREATE INDEX i ON orders (coupon);", "concurrently"),
     "require-concurrent-index-deletion": ("DROP INDEX orders_newest_first;", "CONCURRENTLY"),
     "rows-in-a-migration": ("UPDATE orders SET coupon = upper(coupon);", "backfill"),
+    "constraint-in-new-column": ("ALTER TABLE orders ADD COLUMN x text CHECK (x > 'a');", "NOT VALID"),
+    "hidden-sql": ("DO $$ BEGIN ALTER TABLE orders DROP COLUMN coupon; END $$;", "plain statements"),
+    "rerun-fails": ("CREATE INDEX CONCURRENTLY i ON orders (coupon);", "DROP INDEX CONCURRENTLY IF EXISTS i"),
     "whole-table-lock": ("LOCK TABLE orders;", "CONCURRENTLY"),
 }
 GOOD = {
@@ -66,7 +69,8 @@ GOOD = {
     "a check that is not valid yet": "ALTER TABLE orders ADD CONSTRAINT c CHECK (net_cents > 0) NOT VALID;",
     "a table, with all that belongs to it": "CREATE TABLE notes (id uuid PRIMARY KEY);\n\nUPDATE notes SET id = id;\n\nCREATE INDEX n ON notes (id);",
     "a row of a small table": "UPDATE schema_window SET floor = '0099';",
-    "an index, while users go on": "COMMIT;\n\nSET lock_timeout = '0';\n\nSET statement_timeout = '15min';\n\nCREATE INDEX CONCURRENTLY i ON orders (coupon);\n\nBEGIN;",
+    "an index, while users go on": "COMMIT;\n\nSET lock_timeout = '0';\n\nSET statement_timeout = '15min';\n\nDROP INDEX CONCURRENTLY IF EXISTS i;\n\nCREATE INDEX CONCURRENTLY i ON orders (coupon);\n\nBEGIN;",
+    "a look that may refuse": "DO $$ BEGIN IF EXISTS (SELECT FROM orders WHERE net_cents < 0) THEN RAISE EXCEPTION 'no'; END IF; END $$;",
     "a check, read later": "COMMIT;\n\nALTER TABLE orders VALIDATE CONSTRAINT c;\n\nBEGIN;",
 }
 

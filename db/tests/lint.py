@@ -1,4 +1,4 @@
-"""What is risky in the SQL of the migrations: `python db/lint.py [REVISION …]`.
+"""What is risky in the SQL of the migrations: `python db/tests/lint.py [REVISION …]`.
 
 squawk knows what locks, rewrites or breaks; what it says is held against the phase of each migration, and what to write instead is said in
 this repository's words. A migration may waive a rule with a reason: `waived = {"rule": "reason"}`.
@@ -21,7 +21,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 
-DB = Path(__file__).resolve().parent
+DB = Path(__file__).resolve().parents[1]
 PHASES = ("baseline", "expand", "migrate", "contract")
 LOCK_MAX_S, STATEMENT_MAX_S = 1, 60
 SQUAWK_S = 60
@@ -112,6 +112,10 @@ def _squawk(migration: Migration, sql: str, excluded: set[str]) -> Iterator[Find
 ROWS = re.compile(r"^(UPDATE|DELETE FROM|TRUNCATE(?: TABLE)?)\s+(?:ONLY\s+)?\"?(\w+)", re.I)
 WHOLE = re.compile(r"^(LOCK(?: TABLE)?|VACUUM|CLUSTER|REINDEX|REFRESH)\b(?!.*\bCONCURRENTLY\b)", re.I)
 TIMEOUT = re.compile(r"^SET (?:LOCAL |SESSION )?(lock_timeout|statement_timeout)\s*(?:=|TO)\s*'?(\d+)\s*(ms|s|min|h)?'?", re.I)
+HIDDEN = re.compile(r"^DO \$(\w*)\$(.*?)\$\1\$", re.I | re.M | re.S)
+CHANGES = re.compile(r"\b(ALTER|DROP|CREATE|TRUNCATE|UPDATE|DELETE|INSERT|EXECUTE)\b", re.I)
+INLINE_CHECK = re.compile(r"^ALTER TABLE (?:ONLY )?\"?(\w+)\"? ADD (?:COLUMN )?.*\bCHECK \((?!.*NOT VALID)", re.I)
+INDEX = re.compile(r"^(CREATE (?:UNIQUE )?INDEX CONCURRENTLY|DROP INDEX CONCURRENTLY IF EXISTS) (?:IF NOT EXISTS )?\"?(\w+)", re.I)
 LOCKS = re.compile(r"^(ALTER TABLE (?!.*\bVALIDATE CONSTRAINT\b)|DROP (TABLE|INDEX (?!CONCURRENTLY)))", re.I)
 IN_S = {"ms": 0.001, "s": 1, "min": 60, "h": 3600, None: 0.001}
 SMALL = ("alembic_version", "flags", "schema_window", "backfills")  # a row or a few, whatever users do
@@ -119,6 +123,13 @@ SMALL = ("alembic_version", "flags", "schema_window", "backfills")  # a row or a
 
 def _ours(migration: Migration, sql: str) -> Iterator[Finding]:
     made: set[str] = set()
+    dropped: set[str] = set()
+    for hidden in HIDDEN.finditer(sql):
+        if CHANGES.search(hidden[2]):
+            yield Finding(
+                migration.revision, "hidden-sql", _short([hidden[0]]), "what a DO block changes can't be looked at",
+                "Write it as plain statements; a DO block may look and RAISE.",
+            )  # fmt: skip
     bounds_s = {"lock_timeout": 0.0, "statement_timeout": 0.0}  # 0: not said; that squawk finds
     for statement in statements(sql):
         made |= set(re.findall(r"^CREATE TABLE \"?(\w+)", statement, re.I))
@@ -129,6 +140,19 @@ def _ours(migration: Migration, sql: str) -> Iterator[Finding]:
                 migration.revision, "rows-in-a-migration", _short([statement]), "it touches all rows of a table that users use, in one transaction",
                 "Fill in by a backfill: batches, a transaction each, beside users (api/app/backfill).",
             )  # fmt: skip
+        elif (check := INLINE_CHECK.match(statement)) and check[1] not in made and "ADD CONSTRAINT" not in statement.upper():
+            yield Finding(
+                migration.revision, "constraint-in-new-column", _short([statement]), "all rows are read while the table is locked",
+                "Add the column alone, then ADD CONSTRAINT … CHECK (…) NOT VALID, and VALIDATE it in the next migration.",
+            )  # fmt: skip
+        elif index := INDEX.match(statement):
+            if index[1].upper().startswith("DROP"):
+                dropped.add(index[2])
+            elif index[2] not in dropped:
+                yield Finding(
+                    migration.revision, "rerun-fails", _short([statement]), "ended halfway, it leaves an index that is not valid, and can't run again",
+                    f"DROP INDEX CONCURRENTLY IF EXISTS {index[2]} before it.",
+                )  # fmt: skip
         elif WHOLE.match(statement):
             yield Finding(
                 migration.revision, "whole-table-lock", _short([statement]), "it holds a whole table for as long as it takes",
@@ -195,8 +219,8 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 EXAMPLES = """examples:
-  python db/lint.py
-  python db/lint.py 0004 --json
+  python db/tests/lint.py
+  python db/tests/lint.py 0004 --json
 """
 
 if __name__ == "__main__":
