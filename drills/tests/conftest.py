@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from drill import decisions
-from drill.checks import Facts, is_bad
+from drill.checks import Facts, Took, is_bad
 from drill.lanes import lanes
 from drill.orders import OrderCheck
 from drill.report.fold import Context, fold
@@ -47,6 +47,7 @@ class Story:
     responses: list[Response] = field(default_factory=list)
     client: ClientTotals | None = field(default_factory=lambda: ClientTotals("constant", 0, 60, 10, 10, 0, 0, 2.0))
     orders: OrderCheck | None = None
+    steps: tuple[Took, ...] = ()
     slo: Slo = field(default_factory=lambda: Slo(slow_ms=250, failures_share=0.01, slow_share=0.05, broken_share=0.005))
     build_s: float = 2.0
     baseline: str = BASELINE
@@ -101,7 +102,7 @@ class Story:
         what = decisions.fold(self.entries, CANARY)
         of = lanes(came, CANARY, [shift.at_s for shift in what.shifts])
         when = moments(what, came, of, lambda response: is_bad(scenario, self.slo, response), self.slo, scenario.confirm_s)
-        return Facts(scenario, self.slo, what, came, of, self.client, when, times(when, self.build_s), self.orders)
+        return Facts(scenario, self.slo, what, came, of, self.client, when, times(when, self.build_s), self.orders, steps=self.steps)
 
     def report(self) -> dict[str, Any]:
         machine = {"cpus": 2, "cpu_busy_pct": 40.0, "load_1m_before": 0.5, "load_1m_after": 1.1, "system": "Linux", "python": "3.11"}

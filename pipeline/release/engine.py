@@ -202,8 +202,8 @@ class Engine:
                 needed = self.policy.approvals.needed(self.world.name)
                 return e.ReleaseVerified(release.digest, release.revision, release.runs_on, self.policy.fingerprint, needed.policy)
             case e.Migrate():
-                self._migrate(self._release(command.digest))
-                return e.SchemaMigrated(command.digest, self._since(started_s))
+                ran = self._migrate(self._release(command.digest))
+                return e.SchemaMigrated(command.digest, self._since(started_s) if ran else 0.0)
             case e.Start():
                 going_back = self.state.rollout is not None and self.state.rollout.target is not None
                 backend = self._backend(command.digest) if going_back else self.world.runtime.start(self._release(command.digest))
@@ -233,10 +233,12 @@ class Engine:
         if problem := approvals.missing(change, needed, approved(self.ledger, self.world.approvers), self.ledger.actor):
             raise problem
 
-    def _migrate(self, release: Release) -> None:
+    def _migrate(self, release: Release) -> bool:
         """Forward only: where the schema is there already, or further, nothing runs."""
-        if self._schema is None or self._schema.revision < release.head:
+        ahead = self._schema is None or self._schema.revision < release.head
+        if ahead:
             self.world.runtime.migrate(release)
+        return ahead
 
     def _set_split(self, command: e.SetSplit) -> e.SplitSet:
         edge, clock = self.world.edge, self.world.clock

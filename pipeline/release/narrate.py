@@ -36,7 +36,7 @@ def sentence(event: e.Event) -> str:
         case e.ReleaseRefused():
             return f"{short(event.digest)} refused: {event.what}"
         case e.SchemaMigrated():
-            return f"schema migrated ({event.took_s:.1f} s)"
+            return f"schema migrated ({event.took_s:.1f} s)" if event.took_s else "the schema is there already"
         case e.ReleaseStarted():
             return f"{short(event.digest)} is ready on {len(event.ports)} instances ({event.took_s:.1f} s)"
         case e.MigrationFailed() | e.StartFailed() | e.SmokeFailed():

@@ -76,7 +76,19 @@ def many(count: int, one: str, several: str | None = None) -> str:
 
 def headline(report: dict[str, Any]) -> str:
     """What happened, in two or three sentences."""
-    return " ".join(part for part in (_verdict(report), _harm(report), _proof(report)) if part)
+    return " ".join(part for part in (_verdict(report), _steps(report), _harm(report), _proof(report)) if part)
+
+
+def _steps(report: dict[str, Any]) -> str:
+    steps = report.get("steps") or []
+    held = sum(step["held"] for step in steps)
+    if not steps:
+        return ""
+    return (
+        f"{many(len(steps), 'step')} around it went as wanted."
+        if held == len(steps)
+        else f"{held} of {len(steps)} steps around it went as wanted."
+    )
 
 
 def _verdict(report: dict[str, Any]) -> str:
