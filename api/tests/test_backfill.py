@@ -89,7 +89,7 @@ def test_only_answers_of_the_store_count() -> None:
 @pytest.mark.real
 def test_it_gives_way_to_users_and_to_a_store_that_says_nothing(database: Any) -> None:
     database.sql(FILL.format(count=500))
-    looks: Iterator[Answers | None] = iter([Answers(0, 0), Answers(1000, 900), None])
+    looks: Iterator[Answers | None] = iter([Answers(0, 0), Answers(1, 0), Answers(1000, 900), None])
 
     async def look() -> Answers | None:
         return next(looks, None)
@@ -98,7 +98,7 @@ def test_it_gives_way_to_users_and_to_a_store_that_says_nothing(database: Any) -
     pacer = job.Pacer(look)
 
     async def looks_at() -> None:
-        for _ in range(3):
+        for _ in range(4):
             pacer._looked_s = float("-inf")
             pacer.pace = Pace(pacer.pace.batch, 0.0)
             await pacer.give_way()
@@ -110,8 +110,9 @@ def test_it_gives_way_to_users_and_to_a_store_that_says_nothing(database: Any) -
     finally:
         job.asyncio.sleep = sleep  # type: ignore[assignment]
     assert paces[0].batch == Pace().batch
-    assert paces[1].batch == Pace().batch // 2
-    assert paces[2] == Pace(BATCH_MIN, PAUSE_MAX_S)
+    assert paces[1].batch > Pace().batch, "hardly anybody is there"
+    assert paces[2].batch == paces[1].batch // 2
+    assert paces[3] == Pace(BATCH_MIN, PAUSE_MAX_S)
 
 
 async def _at_once(seconds: float) -> None:

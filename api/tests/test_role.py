@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from app.role import ROLES, environment, healthy, main
+from app.role import ROLES, environment, healthy, main, words_of
 
 ADDRESS = "postgresql+asyncpg://store:@postgres:5432/store"
 
@@ -33,6 +33,14 @@ def test_another_role_is_told_which_there_are(words: list[str], capsys: pytest.C
     assert main(words) == 64
     said = capsys.readouterr().err
     assert all(role in said for role in ROLES)
+
+
+def test_migrations_lead_forward_unless_somebody_says_otherwise() -> None:
+    up, down = words_of(["migrate"]), words_of(["migrate", "downgrade", "0004"])
+    assert up is not None
+    assert down is not None
+    assert (up[-2:], down[-2:]) == (("upgrade", "head"), ("downgrade", "0004"))
+    assert words_of(["backfill", "--dry-run"]) == (*ROLES["backfill"], "--dry-run")
 
 
 @pytest.mark.real

@@ -85,7 +85,8 @@ def teller() -> Callable[[Progress], None]:
         next_s = time.monotonic() + (BAR_EVERY_S if terminal else LINE_EVERY_S)
         share = min(progress.seen / max(progress.total, 1), 1)
         bar = "━" * int(share * BAR)
-        line = f"{bar:<{BAR}} {share:4.0%}  {progress.seen:,} of {progress.total:,}  {progress.per_s:,.0f} orders/s  gave way {progress.slowed} times"
+        again = "" if progress.walk == 1 else "once more, for what somebody held: "
+        line = f"{again}{bar:<{BAR}} {share:4.0%}  {progress.seen:,} of {progress.total:,}  {progress.per_s:,.0f} orders/s  gave way {progress.slowed} times"
         print(f"\r{line}\x1b[K" if terminal else line.strip(), end="" if terminal and share < 1 else "\n", file=sys.stderr, flush=True)
 
     return tell

@@ -45,6 +45,7 @@ class Progress:
     unknown: int = 0
     resumed: bool = False
     slowed: int = 0  # how often it gave way to users
+    walk: int = 1
     started_s: float = field(default_factory=time.monotonic)
     here: int = 0  # rows walked by this process
 
@@ -75,7 +76,7 @@ async def run(
     progress.total = await connection.fetchval("SELECT count(*) FROM orders WHERE id <= $1", upper)
     pacer = Pacer(look)
     held = int(progress.resumed)  # what the one before us passed over, nobody knows
-    for _ in range(WALKS_MAX):
+    for progress.walk in range(1, WALKS_MAX + 1):
         held += await _walk(connection, after, upper, progress, pacer, tell, dry=dry)
         if not held:
             break
@@ -193,6 +194,8 @@ class Pacer:
             return True
         waits = None if before is None else users_wait(before, now)
         if waits is None:
+            if before and now.slow == before.slow:  # hardly anybody is there, and nobody of them waits
+                self.pace = self.pace.faster()
             self._before = before or now  # gather more
             return False
         self.pace = self.pace.slower() if waits else self.pace.faster()
