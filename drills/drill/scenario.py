@@ -174,12 +174,14 @@ def _with_cure(scenario: Scenario, cure: Cure) -> Scenario:
 def read(path: Path, root: Path) -> Drill:
     """Raises BadScenario with file, line, field and what is allowed."""
     scenario = load(path, Scenario, BadScenario)
+    for step in (*scenario.before, *scenario.after):
+        file_of("patch", step.deploy.patch if step.deploy else None, path, root)
     return Drill(
         name=path.stem,
         path=path,
         scenario=scenario,
-        patch=_file("release.patch", scenario.release.patch, path, root),
-        policy=_file("policy", scenario.policy, path, root),
+        patch=file_of("release.patch", scenario.release.patch, path, root),
+        policy=file_of("policy", scenario.policy, path, root),
     )
 
 
@@ -205,7 +207,8 @@ def _folder(root: Path) -> Path:
     return root / "drills" / "scenarios"
 
 
-def _file(field: str, named: str | None, scenario: Path, root: Path) -> Path | None:
+def file_of(field: str, named: str | None, scenario: Path, root: Path) -> Path | None:
+    """Below the repository, or beside the scenario. Raises BadScenario."""
     if named is None:
         return None
     for base in (root, scenario.parent):

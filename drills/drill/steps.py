@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from drill.checks import Took
 from drill.engine import ENDED
-from drill.scenario import Step
+from drill.scenario import Step, file_of
 from release import approvals
 from release.adapters.dumps import Column
 from release.environment import Environment
@@ -47,7 +47,7 @@ class Steps:
     # Rollouts.
 
     def deploy(self, given: Any) -> tuple[str, str, str, bool]:
-        patch = self.run.home.root / given.patch if given.patch else None
+        patch = file_of("patch", given.patch, self.run.drill.path, self.run.home.root)
         words, wanted = f"roll out {given.name}", f"refused: {given.refused}" if given.refused else "promoted"
         self.run.view.phase(words, usual_s=5 if given.refused else 20)
         built = self.run.wait(self.run.engine.build(patch))

@@ -13,7 +13,7 @@ from drill.report import render
 from drill.scenario import Step, find
 from drill.signers import Signers
 from release.adapters.approvers import SshApprovers
-from release.errors import BadApproval
+from release.errors import BadApproval, BadScenario
 
 HELD = Took("roll back from expand", "rolled_back, schema 0004", "rolled_back, schema 0004, after 1.01 s", held=True, took_s=3.5)
 BROKEN = Took("roll out contract", "refused: ApprovalsMissing", "promoted", held=False, took_s=20.0)
@@ -24,6 +24,13 @@ def test_one_thing_per_step():
     for value in ({}, {"backfill": True, "dump": True}, {"backfill": False}, {"hold": "orders; DROP TABLE orders"}, {"approve": 3}):
         with pytest.raises(ValueError, match=r"step|Input|match|less"):
             Step.model_validate(value)
+
+
+def test_a_steps_patch_that_is_not_there_is_named_before_anything_starts(tmp_path, root):
+    text = (root / "drills" / "scenarios" / "restore-column.yaml").read_text()
+    (tmp_path / "mine.yaml").write_text(text.replace("patch: drills/changes/stop-coupon.patch", "patch: none.patch"))
+    with pytest.raises(BadScenario, match=r"mine\.yaml:\d+: patch: no such file"):
+        find(str(tmp_path / "mine.yaml"), root)
 
 
 def test_the_story_rolls_back_once_in_each_phase(root):

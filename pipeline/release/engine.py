@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from release import approvals, errors, gate, telemetry, window
 from release import events as e
+from release.approved import approved, policy_needs
 from release.artifact import Release
 from release.ledger import Ledger, fold
 from release.policy import Policy
@@ -363,25 +363,6 @@ class Engine:
 
     def _since(self, started_s: float) -> float:
         return self.world.clock.monotonic() - started_s
-
-
-def policy_needs(ledger: Ledger, policy: Policy) -> int:
-    """How many must approve it: what the policy in force says of its successor, not what that says of itself. None where it is in force, or is the first."""
-    verified = [fact for entry in ledger.entries() if isinstance(fact := entry.fact(), e.ReleaseVerified) and fact.policy]
-    return verified[-1].policy_approvals if verified and verified[-1].policy != policy.fingerprint else 0
-
-
-def approved(ledger: Ledger, approvers: Approvers | None) -> list[approvals.Approval]:
-    """What stands in the ledger and is still by somebody in the list. A contract step that was undone needs a new yes."""
-    found: list[approvals.Approval] = []
-    for entry in ledger.entries() if approvers else ():
-        fact = entry.fact()
-        if isinstance(fact, e.ColumnRestored):
-            found.clear()
-        if approvers and isinstance(fact, e.ChangeApproved):
-            with suppress(errors.BadApproval):
-                found.append(approvers.verify(fact.change, fact.signature))
-    return found
 
 
 def _failure(command: e.Command, error: str, what: str) -> e.Event:

@@ -23,7 +23,8 @@ from release.adapters.lock import evict, holder, lock
 from release.adapters.logs import bound
 from release.adapters.smoke import HttpSmoke
 from release.approvals import Approval
-from release.engine import Engine, World, approved
+from release.approved import approved
+from release.engine import Engine, World
 from release.errors import LedgerDamaged, MachineLacks, NoRollout, RolloutInProgress, SlipwayError, UsageError
 from release.events import AbortRequested, Event, RolloutEnded
 from release.home import Home

@@ -10,9 +10,9 @@ import click
 from release import approvals as rules
 from release import errors, window
 from release.adapters import approvers
+from release.approved import policy_needs
 from release.artifact import checked
 from release.commands.common import open_environment, runtime_option
-from release.engine import policy_needs
 from release.environment import Environment
 from release.events import ChangeApproved
 from release.places import RuntimeName
