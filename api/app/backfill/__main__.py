@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -34,6 +35,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--dry-run", action="store_true", help="count, and write nothing")
     parser.add_argument("--json", action="store_true", help="for programs")
     asked = parser.parse_args(words)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs us in the background has it ignored
     url = os.environ.get("SLIPWAY_DATABASE_URL")
     if not url:
         return _failed("SLIPWAY_DATABASE_URL is missing: postgresql+asyncpg://user@host:5432/name", EXIT_CONFIG)

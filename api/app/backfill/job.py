@@ -59,7 +59,11 @@ class Progress:
 
 async def connect(url: str) -> Connection:
     address = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    settings = {"application_name": "slipway-backfill", "statement_timeout": "30s", "lock_timeout": "2s"}
+    settings = {
+        "application_name": "slipway-backfill",
+        "statement_timeout": "5min",
+        "lock_timeout": "2s",
+    }  # to count a large table takes its time
     return await asyncpg.connect(address, timeout=10, server_settings=settings)
 
 
@@ -78,7 +82,7 @@ async def run(
     held = int(progress.resumed)  # what the one before us passed over, nobody knows
     for progress.walk in range(1, WALKS_MAX + 1):
         held += await _walk(connection, after, upper, progress, pacer, tell, dry=dry)
-        if not held:
+        if dry or not held:
             break
         after, progress.seen, again = FIRST, 0, held
         held = 0
