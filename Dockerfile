@@ -1,4 +1,4 @@
-# One image per release. Its role is the command: `api`, `web`, `migrate` or `token` (api/app/role.py).
+# One image per release. Its role is the command: `api`, `web`, `migrate`, `token` or `backfill` (api/app/role.py).
 # Same source, same digest: `release build --runtime compose` gives it the commit's time, and nothing here depends on the day, the machine or the network's mood.
 
 FROM node:24-slim AS spa

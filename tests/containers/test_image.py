@@ -43,7 +43,7 @@ def test_it_is_small_and_runs_as_nobody(image: str) -> None:
 
 def test_a_role_that_there_is_not_is_told(image: str) -> None:
     done = subprocess.run(["docker", "run", "--rm", image, "worker"], check=False, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr.strip()) == (64, "Name one role: api, web, migrate, token.")
+    assert (done.returncode, done.stderr.strip()) == (64, "Name one role: api, web, migrate, token, backfill.")
 
 
 def test_the_same_source_is_the_same_image() -> None:
