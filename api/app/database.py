@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import structlog
 from fastapi import Depends, Request
 from sqlalchemy import event
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
@@ -47,6 +48,11 @@ def connect(url: str, pool_size: int, *, watched: bool = True) -> AsyncEngine:
     if watched:
         pool.watch(engine)
     return engine
+
+
+def address(url: str) -> str:
+    """For asyncpg alone, which knows nothing of SQLAlchemy's drivers."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 def _refuse_dead(connection: Any, _record: object, _proxy: object) -> None:

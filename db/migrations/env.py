@@ -23,7 +23,7 @@ MIGRATORS_LOCK = 0x51195A7  # any number, as long as every release uses the same
 WAIT_FOR_OTHERS_S = 60
 ASK_AGAIN_S = 0.1
 # For a migration that sets no bounds of its own.
-BOUNDS = "SET lock_timeout = '200ms'; SET statement_timeout = '30s'"
+BOUNDS = ("SET lock_timeout = '200ms'", "SET statement_timeout = '30s'")
 TRIES, PAUSE_S = 12, 1.0
 LOCK_NOT_AVAILABLE, DEADLOCK = "55P03", "40P01"
 
@@ -76,7 +76,7 @@ async def _take_turn(holder: AsyncConnection) -> None:
 
 async def _migrate(engine: AsyncEngine) -> None:
     async with engine.connect() as connection:
-        for bound in BOUNDS.split(";"):
+        for bound in BOUNDS:
             await connection.execute(text(bound))
         await connection.commit()
         await connection.run_sync(_on)

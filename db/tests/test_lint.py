@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from alembic.config import Config
+from trees import changed
 
 DB = Path(__file__).parents[1]
 BOUNDS = "SET LOCAL lock_timeout = '200ms';\n\nSET LOCAL statement_timeout = '30s';\n\n"
@@ -156,11 +155,6 @@ def test_an_unknown_revision_is_one_line() -> None:
 
 def test_the_drills_bad_migration_is_refused(tmp_path: Path) -> None:
     """drills/faults/bad-migration.patch: what `make drill S=bad-migration` forces past us."""
-    copy = tmp_path / "tree"
-    for part in ("db", "api"):
-        shutil.copytree(DB.parent / part, copy / part, ignore=shutil.ignore_patterns("__pycache__", "tests"))
-    patch = DB.parent / "drills" / "faults" / "bad-migration.patch"
-    outside = {**os.environ, "GIT_CEILING_DIRECTORIES": str(tmp_path)}
-    subprocess.run(["git", "apply", str(patch)], cwd=copy, check=True, capture_output=True, env=outside)
+    copy = changed(tmp_path / "tree", DB.parent / "drills" / "faults" / "bad-migration.patch")
     [bad] = lint.read(Config(copy / "db" / "alembic.ini"), ["0005"])
     assert {one.rule for one in lint.findings(bad)} >= {"changing-column-type", "require-lock-timeout", "require-statement-timeout"}

@@ -6,7 +6,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -17,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from trees import changed
 
 from release.artifact import Release
 from release.window import Schema, runs
@@ -51,7 +51,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     def build(name: str) -> Path:
         if name not in made:
             made[name] = tmp_path_factory.mktemp("build")
-            _last_release(made[name]) if name == "last release" else _changed(made[name], name)
+            if name == "last release":
+                _last_release(made[name])
+            else:
+                changed(made[name], None if name == "this tree" else CHANGES / f"{name}.patch")
         return made[name]
 
     return build
@@ -62,15 +65,6 @@ def _last_release(folder: Path) -> None:
     files = subprocess.run(["git", "archive", commit, "api", "db"], cwd=ROOT, check=True, capture_output=True).stdout
     with tarfile.open(fileobj=io.BytesIO(files)) as tar:
         tar.extractall(folder, filter="data")
-
-
-def _changed(folder: Path, name: str) -> None:
-    for part in ("api", "db"):
-        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__", "tests"))
-    if name != "this tree":
-        apply = ["git", "apply", "--include=api/*", "--include=db/*", str(CHANGES / f"{name}.patch")]
-        outside = {**os.environ, "GIT_CEILING_DIRECTORIES": str(folder.parent)}
-        subprocess.run(apply, cwd=folder, check=True, capture_output=True, env=outside)
 
 
 def python(folder: Path, url: str, *words: str) -> None:

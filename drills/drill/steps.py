@@ -15,12 +15,12 @@ from drill.scenario import Step, file_of
 from release import approvals
 from release.adapters.dumps import Column
 from release.environment import Environment
-from release.errors import SlipwayError
+from release.errors import ApprovalsMissing, BackfillUnfinished, OutsideWindow, SlipwayError
 
 if TYPE_CHECKING:
     from drill.run import Run
 
-REFUSED = (47, 48, 57)  # OutsideWindow, BackfillUnfinished, ApprovalsMissing
+REFUSED = tuple(kind.exit_code for kind in (OutsideWindow, BackfillUnfinished, ApprovalsMissing))
 HOLD_S = 45  # how long somebody's report keeps a table; the database is stopped before
 DUMP = "before.dump"
 # Orders whose coupon can't be told from their code: what only the column, or a dump of it, knows.
@@ -127,11 +127,8 @@ class Steps:
 
     # The database, from outside.
 
-    def _environment(self) -> Environment:
-        return Environment(self.run.home, self.run.env)
-
     def _psql(self, sql: str) -> list[dict[str, str]]:
-        return self._environment().database.psql(sql)
+        return Environment(self.run.home, self.run.env).database.psql(sql)
 
     def _typed(self) -> Mapping[str, str]:
         return self._psql(TYPED)[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,6 +84,11 @@ def tokens(release: Path, venv: Path, *, database_url: str, words: Sequence[str]
     """The release's own command for the tokens of its ops API."""
     argv = (str(venv / "bin" / "python"), "-m", "app.ops.tokens", *words)
     return Program("tokens", argv, release / "api", {"SLIPWAY_DATABASE_URL": database_url})
+
+
+def watching(instances: Iterable[str]) -> tuple[str, ...]:
+    """What a backfill is told of those whose users must not wait."""
+    return tuple(word for address in instances for word in ("--watch", address))
 
 
 def backfill(release: Path, venv: Path, *, database_url: str, words: Sequence[str]) -> Program:

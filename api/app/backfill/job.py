@@ -15,9 +15,9 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy.engine import make_url
 
 from app.backfill.pace import Answers, Pace, users_wait
+from app.database import address
 from app.pricing import code_of
 
 NAME = "discount-code"
@@ -58,13 +58,9 @@ class Progress:
 
 
 async def connect(url: str) -> Connection:
-    address = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    settings = {
-        "application_name": "slipway-backfill",
-        "statement_timeout": "5min",
-        "lock_timeout": "2s",
-    }  # to count a large table takes its time
-    return await asyncpg.connect(address, timeout=10, server_settings=settings)
+    """Its longest statement counts a large table."""
+    settings = {"application_name": "slipway-backfill", "statement_timeout": "5min", "lock_timeout": "2s"}
+    return await asyncpg.connect(address(url), timeout=10, server_settings=settings)
 
 
 async def run(
@@ -79,15 +75,14 @@ async def run(
     after, upper, progress = (FIRST, last, Progress()) if dry else await _begin(connection, last)
     progress.total = await connection.fetchval("SELECT count(*) FROM orders WHERE id <= $1", upper)
     pacer = Pacer(look)
-    held = int(progress.resumed)  # what the one before us passed over, nobody knows
     for progress.walk in range(1, WALKS_MAX + 1):
-        held += await _walk(connection, after, upper, progress, pacer, tell, dry=dry)
-        if dry or not held:
+        held = await _walk(connection, after, upper, progress, pacer, tell, dry=dry)
+        perhaps_more = progress.resumed and progress.walk == 1  # what the one before us passed over, nobody knows
+        if dry or not (held or perhaps_more):
             break
-        after, progress.seen, again = FIRST, 0, held
-        held = 0
+        after, progress.seen = FIRST, 0
     else:
-        raise Refused(f"After {WALKS_MAX} walks {again} orders are still held by somebody; run it again later.")
+        raise Refused(f"After {WALKS_MAX} walks {held} orders are still held by somebody; run it again later.")
     if not dry:
         await connection.execute("UPDATE backfills SET finished_at = now() WHERE name = $1", NAME)
         await connection.fetchval("SELECT pg_advisory_unlock($1)", LOCK)
@@ -146,8 +141,9 @@ async def _fill(connection: Connection, batch: Batch, progress: Progress, *, dry
     codes = {row["code"] for row in await connection.fetch("SELECT code FROM discount_codes")}
     wanted = "SELECT id, coupon FROM orders WHERE id = ANY($1) AND discount_code IS NULL"
     rows = await connection.fetch(wanted if dry else f"{wanted} FOR NO KEY UPDATE SKIP LOCKED", batch.todo)
-    known = [(row["id"], code) for row in rows if (code := code_of(row["coupon"])) in codes]
-    unknown = [(row["id"], row["coupon"]) for row in rows if code_of(row["coupon"]) not in codes]
+    meant = [(row["id"], row["coupon"], code_of(row["coupon"])) for row in rows]
+    known = [(one, code) for one, _, code in meant if code in codes]
+    unknown = [(one, coupon) for one, coupon, code in meant if code not in codes]
     progress.unknown += len(unknown) if dry else await _write(connection, known, unknown)
     progress.filled += len(known)
     progress.seen += batch.rows

@@ -6,7 +6,7 @@ control (Chiu and Jain, 1989), so it finds the rate that the machine has to spar
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 SLOW_S = 0.1  # a bucket of the store's histogram, and less than half of the SLO's: we slow down before users would notice
 SLOW_SHARE_MAX = 0.05  # that is: p95 <= SLOW_S
@@ -37,7 +37,7 @@ class Pace:
         return Pace(max(self.batch // 2, BATCH_MIN), min(max(self.pause_s, PAUSE_MIN_S) * 4, PAUSE_MAX_S))
 
     def stopped(self) -> Pace:
-        return replace(self, batch=BATCH_MIN, pause_s=PAUSE_MAX_S)
+        return Pace(BATCH_MIN, PAUSE_MAX_S)
 
 
 def users_wait(before: Answers, now: Answers) -> bool | None:

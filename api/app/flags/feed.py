@@ -13,8 +13,8 @@ from typing import Any
 
 import asyncpg
 import structlog
-from sqlalchemy.engine import make_url
 
+from app.database import address
 from app.flags.keep import keep
 from app.flags.metrics import SNAPSHOT_STALE, SNAPSHOT_VERSION
 from app.flags.provider import SnapshotProvider
@@ -35,7 +35,7 @@ log = structlog.get_logger()
 
 class Feed:
     def __init__(self, database_url: str, provider: SnapshotProvider) -> None:
-        self.address = make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+        self.address = address(database_url)
         self.provider = provider
         self.tried = asyncio.Event()  # the database has answered once, or has not
         self._changed = asyncio.Event()

@@ -80,7 +80,12 @@ def dump(database: Tools, file: Path) -> None:
 
 def restore(database: Tools, file: Path, column: Column, otherwise: str) -> Restored:
     """Fill a column that is there again, and empty. Users go on meanwhile; run again, it does what is left. Raises UsageError, DatabaseFailed."""
-    words = {"table": column.table, "column": column.name, "otherwise": Column(column.table, otherwise).name, "batch": BATCH - 1}
+    words = {
+        "table": column.table,
+        "column": column.name,
+        "otherwise": Column.named(f"{column.table}.{otherwise}").name,
+        "batch": BATCH - 1,
+    }
     with tempfile.TemporaryDirectory() as folder:
         text, script = Path(folder) / "dump.sql", Path(folder) / "load.sql"
         database.tool(["pg_restore", "--data-only", f"--table={column.table}", "--file=-"], stdin=file, stdout=text)

@@ -106,7 +106,7 @@ class EmbeddedRuntime:
         url = self.postgres.ensure()
         folder, venv = self._prepare(release)
         alive = self.alive(release.digest)
-        watched = [word for address in (alive.instances if alive else ()) for word in ("--watch", address)]
+        watched = runtime.watching(alive.instances if alive else ())
         try:
             done = _run(runtime.backfill(folder, venv, database_url=url, words=[*watched, *words]), BACKFILL_S, stderr=None)
         except subprocess.TimeoutExpired as problem:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,7 @@ class MemoryRuntime:
 
     def backfill(self, release: Release, words: Sequence[str]) -> str:  # noqa: ARG002
         if self.at:
-            self.at = window.Schema(self.at.revision, self.at.floor)
+            self.at = replace(self.at, unfinished=())
         return "{}"
 
 

@@ -68,9 +68,7 @@ class Postgres:
     @property
     def url(self) -> str:
         """For SQLAlchemy with asyncpg. Raises NotUp before the first start."""
-        access = self._access()
-        if access is None or access.port is None:
-            raise NotUp("This environment has no database yet.")
+        access = self._started()
         return access.url
 
     def ensure(self) -> str:
@@ -95,9 +93,7 @@ class Postgres:
 
     def tool(self, argv: Sequence[str], *, stdin: Path | None = None, stdout: Path | None = None) -> None:
         """One of PostgreSQL's programs on the store's database. Raises DatabaseFailed."""
-        access = self._access()
-        if access is None or access.port is None:
-            raise NotUp("This environment has no database yet.")
+        access = self._started()
         name, *words = argv
         where = {"PGHOST": "127.0.0.1", "PGPORT": str(access.port), "PGUSER": DATABASE, "PGPASSWORD": access.store_password}
         if name != "pg_restore":  # that one only reads a file
@@ -206,9 +202,7 @@ class Postgres:
         return self._identity
 
     def _psql(self, sql: str, *, user: str, database: str) -> list[dict[str, str]]:
-        access = self._access()
-        if access is None or access.port is None:
-            raise NotUp("This environment has no database yet.")
+        access = self._started()
         argv = (str(binaries() / "psql"), "-X", "-q", "--csv", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(access.port))
         password = access.store_password if user == DATABASE else access.admin_password
         done = self._run((*argv, "-U", user, "-d", database, "-c", sql), {"PGPASSWORD": password, "PGCONNECT_TIMEOUT": "5"})
@@ -227,6 +221,13 @@ class Postgres:
             )  # fmt: skip
         except subprocess.TimeoutExpired as problem:
             raise DatabaseFailed(f"{Path(argv[0]).name} did not end within {self.patience_s:g} s.") from problem
+
+    def _started(self) -> Access:
+        """Raises NotUp before the first start."""
+        access = self._access()
+        if access is None or access.port is None:
+            raise NotUp("This environment has no database yet.")
+        return access
 
     def _access(self) -> Access | None:
         try:

@@ -19,7 +19,7 @@ from release.artifact import Release
 from release.errors import BackfillUnfinished, DatabaseFailed, NeverReady, RegistryAway, TokenRefused
 from release.home import short
 from release.policy import Policy
-from release.runtime import instance_name, origin_name
+from release.runtime import instance_name, origin_name, watching
 from release.traffic import Backend
 from release.window import Schema
 
@@ -53,9 +53,8 @@ class ComposeRuntime:
         self._migrate(release, "downgrade", revision)
 
     def _migrate(self, release: Release, *steps: str) -> None:
-        image = self._image(release.digest)
+        variables = self._as_baseline(release)
         try:
-            variables = {"SLIPWAY_BASELINE": image, "SLIPWAY_BASELINE_DIGEST": release.digest}
             command = ("migrate", "migrate", *steps) if steps else ("migrate",)  # the service, and its role
             self.project.compose("run", "--rm", "--no-deps", "--no-TTY", *command, **variables)
         except CommandFailed as problem:
@@ -67,7 +66,7 @@ class ComposeRuntime:
         return schema.read(database.psql)
 
     def tokens(self, release: Release, words: Sequence[str]) -> str:
-        variables = {"SLIPWAY_BASELINE": self._image(release.digest), "SLIPWAY_BASELINE_DIGEST": release.digest}
+        variables = self._as_baseline(release)
         try:
             said = self.project.compose("--profile", "token", "run", "--rm", "--no-deps", "--no-TTY", "token", *words, **variables)
         except CommandFailed as problem:
@@ -75,8 +74,8 @@ class ComposeRuntime:
         return said.strip()
 
     def backfill(self, release: Release, words: Sequence[str]) -> str:
-        variables = {"SLIPWAY_BASELINE": self._image(release.digest), "SLIPWAY_BASELINE_DIGEST": release.digest}
-        watched = [word for address in self._backend(release.digest).instances for word in ("--watch", address)]
+        variables = self._as_baseline(release)
+        watched = watching(self._backend(release.digest).instances)
         try:
             argv = ("--profile", "backfill", "run", "--rm", "--no-deps", "--no-TTY", "backfill", *watched, *words)
             return self.project.compose_for_long(*argv, **variables).strip()
@@ -114,6 +113,10 @@ class ComposeRuntime:
         return list(dict.fromkeys(one["Labels"][LABEL] for one in there))
 
     # Images.
+
+    def _as_baseline(self, release: Release) -> dict[str, str]:
+        """For docker-compose.yml's services that run one command of a release."""
+        return {"SLIPWAY_BASELINE": self._image(release.digest), "SLIPWAY_BASELINE_DIGEST": release.digest}
 
     def _image(self, digest: str) -> str:
         """The engine's own copy; else the registry's, which must be exactly this digest."""
